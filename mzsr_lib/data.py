@@ -1,0 +1,213 @@
+"""Training material: random patches out of many pictures, and tasks made of them."""
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from mzsr_lib import images, resize
+from mzsr_lib.degradation import Degradation
+from mzsr_lib.files import InputError
+from mzsr_lib.kernels import KernelPrior
+from mzsr_lib.shapes import Images, Kernel
+
+Upscaler = Callable[[Images, Degradation], Images]
+
+
+def bicubic_input(lr: Images, degradation: Degradation) -> Images:
+    """Enlarge a low-resolution picture for the network, as the paper does: plain bicubic."""
+    return resize.upscale(lr, degradation.scale)
+
+
+def generator_for(*key: int | str, device: torch.device | str = "cpu") -> torch.Generator:
+    """Return a generator seeded by a key such as (seed, step, task).
+
+    The same key gives the same numbers in whatever order and process the work is done. That is why a
+    resumed run continues exactly, and why one process and several draw the same tasks.
+    """
+    digest = hashlib.sha256(repr(key).encode()).digest()
+    return torch.Generator(device=device).manual_seed(int.from_bytes(digest[:8], "little") >> 1)
+
+
+class PatchSource:
+    """Many pictures in one block of memory, from which patches are cut by index arithmetic alone.
+
+    The pictures may differ in size. Nothing waits for the device: random numbers, positions and
+    values are all computed there, with static shapes.
+
+    Parameters
+    ----------
+    pictures
+        Each (1, 3, H, W) in [0, 1].
+    device
+        Where the pixels are kept (8 bits a channel) and the patches are made.
+    """
+
+    def __init__(self, pictures: Sequence[Images], device: torch.device | str = "cpu"):
+        if not pictures:
+            raise InputError("There are no pictures to train on.")
+        sizes = torch.tensor([p.shape[-2:] for p in pictures])
+        self.device = torch.device(device)
+        self.smallest = int(sizes.min())
+        self.pixels = torch.cat([images.to_bytes(p)[0].flatten(1) for p in pictures], dim=1).to(device)
+        self.heights, self.widths = sizes[:, 0].to(device), sizes[:, 1].to(device)
+        self.starts = (sizes.prod(1).cumsum(0) - sizes.prod(1)).to(device)
+
+    def sample(self, count: int, size: int, generator: torch.Generator) -> Images:
+        """Draw patches (count, 3, size, size) with random flips and transposition, in [0, 1].
+
+        Raises
+        ------
+        InputError
+            If a picture is smaller than the patch.
+        """
+        if size > self.smallest:
+            raise InputError(f"A training picture has a side of {self.smallest} px: patches of {size} px do not fit.")
+        u = torch.rand(6, count, 1, 1, generator=generator, device=self.device)
+        index = (u[0] * len(self.starts)).long()
+        rows, columns = self._orient(size, *(u[3:] < 0.5))
+        rows = rows + (u[1] * (self.heights[index] - size + 1)).long()
+        columns = columns + (u[2] * (self.widths[index] - size + 1)).long()
+        values = self.pixels[:, self.starts[index] + rows * self.widths[index] + columns]
+        return values.permute(1, 0, 2, 3).float() / 255
+
+    def _orient(self, size: int, flip_rows: torch.Tensor, flip_columns: torch.Tensor, swap: torch.Tensor):
+        """Return row and column offsets (count, size, size) for each patch's flips and transposition."""
+        axis = torch.arange(size, device=self.device)
+        rows = torch.where(flip_rows, size - 1 - axis[:, None], axis[:, None]).expand(-1, size, size)
+        columns = torch.where(flip_columns, size - 1 - axis, axis).expand(-1, size, size)
+        return torch.where(swap, columns.mT, rows), torch.where(swap, rows.mT, columns)
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """The pictures of a run: those trained on, and those held out to watch it."""
+
+    training: list[Images]
+    held_out: list[Images]
+
+
+def read_pictures(folders: Sequence[str | Path], hold_out: int = 8) -> Pictures:
+    """Read every picture of the folders, and hold out some of them at even distances in the sorted list.
+
+    Parameters
+    ----------
+    folders
+        Folders with picture files.
+    hold_out
+        How many to keep for validation: the choice depends on the file names alone.
+
+    Raises
+    ------
+    InputError
+        If a folder is missing or empty, or fewer pictures than `hold_out` + 1 are there.
+    """
+    paths = [path for folder in folders for path in images.paths_in(folder)]
+    if len(paths) <= hold_out:
+        raise InputError(f"There are {len(paths)} training pictures, and {hold_out} are held out: give more pictures.")
+    chosen = {i * len(paths) // hold_out for i in range(hold_out)}
+    pictures = [images.load(path) for path in paths]
+    return Pictures(
+        [p for i, p in enumerate(pictures) if i not in chosen],
+        [p for i, p in enumerate(pictures) if i in chosen],
+    )
+
+
+@dataclass(frozen=True)
+class Task:
+    """One task of meta-learning: a blur kernel, and the pairs it gives.
+
+    Attributes
+    ----------
+    support_input, support_target
+        What the inner loop learns from.
+    query_input, query_target
+        What the adapted network is judged by.
+    degradation
+        The task itself.
+    """
+
+    support_input: Images
+    support_target: Images
+    query_input: Images
+    query_target: Images
+    degradation: Degradation
+
+
+def degraded_pair(hr: Images, degradation: Degradation, upscaler: Upscaler) -> tuple[Images, Images]:
+    """Return (network input, target) for high-resolution patches."""
+    return upscaler(degradation(hr), degradation), hr
+
+
+def two_sets_task(hr: Images, degradation: Degradation, upscaler: Upscaler = bicubic_input) -> Task:
+    """Make an episode of the paper's kind: half of the patches are support, the other half query."""
+    support, query = hr.chunk(2)
+    pairs = (*degraded_pair(support, degradation, upscaler), *degraded_pair(query, degradation, upscaler))
+    return Task(*pairs, degradation)
+
+
+def image_task(hr: Images, degradation: Degradation, upscaler: Upscaler = bicubic_input) -> Task:
+    """Make an episode of the meta-test kind: support = (LR-son, LR), query = (LR, HR) of the same patches."""
+    lr = degradation(hr)
+    target, son = degradation.son(lr)
+    return Task(upscaler(son, degradation), target, upscaler(lr, degradation), hr, degradation)
+
+
+@dataclass(frozen=True)
+class TaskDistribution:
+    """How tasks are drawn: p(k), the sampling mode, and the kind of episode.
+
+    Attributes
+    ----------
+    scale
+        2, 3 or 4.
+    prior
+        Distribution of the blur kernel.
+    bicubic_share
+        Probability that a task is sampled with the antialiased bicubic instead of directly.
+    episode
+        ``"two-sets"`` (support and query are different HR patches, as in the authors' program) or
+        ``"image"`` (support = LR-son to LR, query = LR to HR, as at test time).
+    patch
+        Side of the HR patches, px.
+    patches
+        HR patches for support, and as many for query.
+    """
+
+    scale: int
+    prior: KernelPrior
+    bicubic_share: float = 0.0
+    episode: str = "two-sets"
+    patch: int = 64
+    patches: int = 8
+
+    def __post_init__(self):
+        images.check_scale(self.scale)
+        if self.episode not in ("two-sets", "image"):
+            raise InputError(f"There are no episodes of the kind '{self.episode}': choose two-sets or image.")
+        if not 0 <= self.bicubic_share <= 1:
+            raise InputError(f"The share of bicubic tasks is {self.bicubic_share}: it must be between 0 and 1.")
+        son = self.patch // self.scale**2 * self.scale if self.episode == "image" else self.patch
+        if self.patch % self.scale or son < self.prior.size:
+            raise InputError(
+                f"Patches of {self.patch} px do not suit scale {self.scale} and kernels of {self.prior.size} px: "
+                f"take a multiple of the scale, at least {self.scale * self.prior.size} for image episodes."
+            )
+
+    def degradation(self, kernel: Kernel, chance: float) -> Degradation:
+        """Return the degradation of a kernel; `chance` in [0, 1) decides on its sampling mode."""
+        return Degradation(kernel, self.scale, "bicubic" if chance < self.bicubic_share else "direct")
+
+    def sample(self, source: PatchSource, key: tuple[int | str, ...], upscaler: Upscaler = bicubic_input) -> Task:
+        """Draw the task that belongs to a key such as (seed, step, task)."""
+        generator = generator_for(*key, device=source.device)
+        kernel = self.prior.sample(1, generator, source.device)[0]
+        # The sampling mode is decided on the host, where nothing waits for the device.
+        chance = float(torch.rand((), generator=generator_for(*key, "mode")))
+        degradation = self.degradation(kernel, chance)
+        count = self.patches * (2 if self.episode == "two-sets" else 1)
+        hr = source.sample(count, self.patch, generator)
+        make = two_sets_task if self.episode == "two-sets" else image_task
+        return make(hr, degradation, upscaler)

@@ -1,0 +1,120 @@
+"""What the camera does: blur, subsample, add noise, round to 8 bits (paper, Equation 1)."""
+
+from dataclasses import dataclass, replace
+
+import torch
+from torch.nn import functional as F
+
+from mzsr_lib.files import InputError
+from mzsr_lib.images import check_scale, crop_to_multiple, round_to_8_bits
+from mzsr_lib.kernels import Setting
+from mzsr_lib.resize import downscale, pad_symmetric
+from mzsr_lib.shapes import Kernels, Planes
+
+MODES = ("direct", "bicubic")
+
+
+def blur(image: Planes, kernel: Kernels, stride: int = 1) -> Planes:
+    """Correlate every channel with the kernel; beyond the border the picture is mirrored, its edge repeated.
+
+    Parameters
+    ----------
+    image
+        (B, C, H, W).
+    kernel
+        (k, k) for all pictures, or (B, k, k), one each.
+    stride
+        Keep only pixels 0, stride, 2 stride, ... of both axes: blur and subsampling in one pass.
+    """
+    count, channels = image.shape[:2]
+    size = kernel.shape[-1]
+    padded = pad_symmetric(image, size // 2)
+    weights = kernel.to(image).expand(count, size, size).repeat_interleave(channels, dim=0)[:, None]
+    flat = padded.reshape(1, count * channels, *padded.shape[-2:])
+    blurred = F.conv2d(flat, weights, stride=stride, groups=count * channels)
+    return blurred.reshape(count, channels, *blurred.shape[-2:])
+
+
+def subsample(image: Planes, scale: int) -> Planes:
+    """Keep pixels 0, scale, 2 scale, ... of both axes, without any shift ("direct" in the paper)."""
+    return image[..., ::scale, ::scale]
+
+
+@dataclass(frozen=True)
+class Degradation:
+    """``LR = (HR (*) kernel) subsampled by scale + noise``, clipped and rounded to 8 bits.
+
+    Attributes
+    ----------
+    kernel
+        (k, k), or (B, k, k) with one kernel for each picture of the batch.
+    scale
+        2, 3 or 4.
+    mode
+        ``"direct"`` keeps every scale-th pixel, so that HR pixel (0, 0) is LR pixel (0, 0);
+        ``"bicubic"`` shrinks with the antialiased bicubic, whose pixel centres are aligned.
+    noise
+        Standard deviation of white Gaussian noise, in the image's units [0, 1].
+    """
+
+    kernel: Kernels
+    scale: int = 2
+    mode: str = "direct"
+    noise: float = 0.0
+
+    def __post_init__(self):
+        check_scale(self.scale)
+        if self.mode not in MODES:
+            raise InputError(f"There is no sampling mode '{self.mode}': choose one of {', '.join(MODES)}.")
+        if self.noise < 0:
+            raise InputError(f"The noise is {self.noise}: a standard deviation cannot be negative.")
+
+    def to(self, device: torch.device | str) -> "Degradation":
+        """Return the same degradation with its kernel on `device`."""
+        return replace(self, kernel=self.kernel.to(device))
+
+    def linear(self, image: Planes) -> Planes:
+        """Blur and subsample only: the linear part, without noise, clipping or rounding."""
+        if self.mode == "direct":
+            return blur(image, self.kernel, stride=self.scale)
+        return downscale(blur(image, self.kernel), self.scale)
+
+    def __call__(self, image: Planes, generator: torch.Generator | None = None) -> Planes:
+        """Degrade pictures (B, C, H, W) with sides that are multiples of the scale.
+
+        Raises
+        ------
+        InputError
+            If a picture is smaller than the kernel or no multiple of the scale, or if there is
+            noise and no generator to draw it from.
+        """
+        self.check(image)
+        lr = self.linear(image)
+        if self.noise > 0:
+            if generator is None:
+                raise InputError("Noise needs a torch.Generator to be drawn from.")
+            lr = lr + self.noise * torch.randn(lr.shape, generator=generator, device=lr.device)
+        return round_to_8_bits(lr)
+
+    def check(self, image: Planes) -> None:
+        """Raise `InputError` when a picture cannot be degraded: too small, or no multiple of the scale."""
+        height, width = image.shape[-2:]
+        size = self.kernel.shape[-1]
+        if min(height, width) < size:
+            raise InputError(f"The picture, {width} x {height} px, is smaller than the {size} x {size} kernel.")
+        if height % self.scale or width % self.scale:
+            raise InputError(f"A picture of {width} x {height} px is no multiple of scale {self.scale}: crop it first.")
+
+    def son(self, lr: Planes) -> tuple[Planes, Planes]:
+        """Return a low-resolution picture, cropped to a multiple of the scale, and its LR-son.
+
+        The son is the picture degraded once more by the same kernel; the pair (son, picture) is
+        what test-time learning learns from (paper, Algorithm 2).
+        """
+        cropped = crop_to_multiple(lr, self.scale)
+        return cropped, self(cropped)
+
+
+def from_setting(setting: Setting, scale: int = 2, mode: str | None = None, noise: float = 0.0) -> Degradation:
+    """Return the degradation of a kernel setting; `mode` overrides the setting's own."""
+    return Degradation(setting.kernel, scale, mode or setting.mode, noise)

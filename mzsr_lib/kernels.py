@@ -1,0 +1,245 @@
+"""Blur kernels: anisotropic Gaussians from a covariance, the paper's four, its prior, and your own from a file."""
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+
+from mzsr_lib.files import InputError
+from mzsr_lib.shapes import Covariances, Eigenvalues, Kernel, Kernels
+
+TEST_SIZE = 21
+FILE_SUFFIXES = (".mat", ".npy", ".png")
+
+
+class Setting(NamedTuple):
+    """A blur kernel and the way of subsampling that goes with it: ``"direct"`` or ``"bicubic"``."""
+
+    name: str
+    kernel: Kernel
+    mode: str
+
+
+def covariance(
+    lambda1: float | Eigenvalues, lambda2: float | Eigenvalues, theta: float | Eigenvalues
+) -> Covariances:
+    """Return ``R(theta) diag(lambda1, lambda2) R(theta)^T`` (paper, Section 4.1).
+
+    Parameters
+    ----------
+    lambda1, lambda2
+        Variances along and across the kernel's main axis, in px^2 on the high-resolution grid.
+    theta
+        Angle of the main axis from the x axis, in radians, y down.
+
+    Returns
+    -------
+    Covariances
+        (..., 2, 2), in the order (x, y).
+
+    Examples
+    --------
+    >>> covariance(4.0, 1.0, 0.0).tolist()
+    [[4.0, 0.0], [0.0, 1.0]]
+    """
+    lambda1, lambda2, theta = (torch.as_tensor(v, dtype=torch.get_default_dtype()) for v in (lambda1, lambda2, theta))
+    cos, sin = torch.cos(theta), torch.sin(theta)
+    xx = lambda1 * cos**2 + lambda2 * sin**2
+    yy = lambda1 * sin**2 + lambda2 * cos**2
+    xy = (lambda1 - lambda2) * sin * cos
+    return torch.stack([torch.stack([xx, xy], -1), torch.stack([xy, yy], -1)], -2)
+
+
+def gaussian_kernel(cov: Covariances, size: int = TEST_SIZE) -> Kernels:
+    """Return the Gaussian ``exp(-x^T cov^-1 x / 2)`` on a ``size`` x ``size`` grid, normalised to sum 1.
+
+    Parameters
+    ----------
+    cov
+        (..., 2, 2), positive definite, px^2.
+    size
+        Odd number of pixels a side.
+
+    Raises
+    ------
+    InputError
+        If the size is even or less than 1.
+    """
+    if size < 1 or size % 2 == 0:
+        raise InputError(f"The size of a kernel is {size}: it must be odd, so that there is a centre pixel.")
+    axis = torch.arange(size, dtype=cov.dtype, device=cov.device) - size // 2
+    y, x = torch.meshgrid(axis, axis, indexing="ij")
+    a, b, c = (cov[..., i, j, None, None] for i, j in ((0, 0), (0, 1), (1, 1)))
+    # The inverse of a 2 x 2 matrix, written out: it needs no solver and no synchronisation on a GPU.
+    exponent = (c * x**2 - 2 * b * x * y + a * y**2) / (a * c - b**2)
+    kernel = torch.exp(-exponent / 2)
+    return kernel / kernel.sum(dim=(-2, -1), keepdim=True)
+
+
+def moments(kernel: Kernel) -> tuple[torch.Tensor, Covariances]:
+    """Return a kernel's centre of mass (x, y), in px from its centre pixel, and its covariance (2, 2) in px^2."""
+    axis = torch.arange(kernel.shape[-1], dtype=kernel.dtype, device=kernel.device) - kernel.shape[-1] // 2
+    y, x = torch.meshgrid(axis, axis, indexing="ij")
+    points = torch.stack([x.flatten(), y.flatten()])
+    weights = kernel.flatten()
+    mean = points @ weights
+    centred = points - mean[:, None]
+    return mean, (centred * weights) @ centred.T
+
+
+@dataclass(frozen=True)
+class KernelPrior:
+    """The distribution p(k) over blur kernels from which tasks are drawn (paper, Section 4.1).
+
+    ``theta ~ U(0, pi)``, ``lambda1 ~ U(low, high)``, ``lambda2 ~ U(low, lambda1)``.
+
+    Attributes
+    ----------
+    low
+        Smallest eigenvalue, px^2. The paper's 1.0; 0.2 also takes in the test kernel ``g0.2d``.
+    high
+        Largest eigenvalue, px^2. The paper's is 2.5 * scale.
+    size
+        Pixels a side of the kernels, odd.
+    """
+
+    low: float = 1.0
+    high: float = 5.0
+    size: int = 15
+
+    def __post_init__(self):
+        if not 0 < self.low <= self.high or self.size < 1 or self.size % 2 == 0:
+            raise InputError(f"{self} is no prior: it needs 0 < low <= high and an odd size.")
+
+    def sample(self, count: int, generator: torch.Generator, device: torch.device | str = "cpu") -> Kernels:
+        """Draw `count` kernels: (count, size, size), each with sum 1."""
+        u = torch.rand(3, count, generator=generator, device=device)
+        lambda1 = self.low + (self.high - self.low) * u[0]
+        lambda2 = self.low + (lambda1 - self.low) * u[1]
+        return gaussian_kernel(covariance(lambda1, lambda2, math.pi * u[2]), self.size)
+
+    def doubt(self, kernel: Kernel) -> str | None:
+        """Say in one sentence why a kernel is outside this prior, or return None when it is inside.
+
+        The kernel's second moments are compared with the eigenvalues of the prior, with five per
+        cent to spare, because a kernel on a grid is a little narrower or wider than its Gaussian.
+        """
+        mean, cov = moments(kernel)
+        small, large = (float(v) for v in torch.linalg.eigvalsh(cov))
+        if float(mean.norm()) > 0.5:
+            return f"The kernel's centre of mass lies {float(mean.norm()):.1f} px from its centre pixel: the result shifts."
+        if small < self.low * 0.95 or large > self.high * 1.05:
+            return (
+                f"The kernel's eigenvalues, {large:.2f} and {small:.2f} px^2, lie outside the training prior "
+                f"({self.low:g} to {self.high:g} px^2): expect less than the tables show."
+            )
+        return None
+
+
+def _gaussian(lambda1: float, lambda2: float, theta: float) -> Kernel:
+    return gaussian_kernel(covariance(lambda1, lambda2, theta), TEST_SIZE)
+
+
+def named() -> dict[str, Setting]:
+    """Return the paper's settings by name: its four test kernels (Table 2) and plain bicubic (Table 1)."""
+    settings = (
+        Setting("g0.2d", _gaussian(0.2, 0.2, 0.0), "direct"),
+        Setting("g2.0d", _gaussian(2.0, 2.0, 0.0), "direct"),
+        Setting("gani_d", _gaussian(4.0, 1.0, -0.5), "direct"),
+        Setting("g1.3b", _gaussian(1.3, 1.3, 0.0), "bicubic"),
+        Setting("bicubic", torch.ones(1, 1), "bicubic"),
+    )
+    return {setting.name: setting for setting in settings}
+
+
+def parse(text: str) -> Setting:
+    """Read what a user wrote for a kernel: a name, ``lambda1,lambda2,theta``, or a file.
+
+    Parameters
+    ----------
+    text
+        One of `named`, three numbers like ``4.0,1.0,-0.5`` (px^2, px^2, radians), or a path that
+        ends in .mat, .npy or .png. Numbers and files are sampled directly.
+
+    Raises
+    ------
+    InputError
+        If it is none of these, or the kernel is even-sized, all zero or not finite.
+    """
+    if text in named():
+        return named()[text]
+    if Path(text).suffix.lower() in FILE_SUFFIXES:
+        return Setting(Path(text).stem, load(text), "direct")
+    parts = text.split(",")
+    if len(parts) == 3:
+        return Setting(text, _parse_numbers(text, parts), "direct")
+    raise InputError(
+        f"There is no kernel '{text}': give {', '.join(named())}, 'lambda1,lambda2,theta', "
+        f"or a file that ends in {', '.join(FILE_SUFFIXES)}."
+    )
+
+
+def _parse_numbers(text: str, parts: list[str]) -> Kernel:
+    try:
+        lambda1, lambda2, theta = (float(part) for part in parts)
+    except ValueError:
+        raise InputError(f"The kernel '{text}' should be three numbers: lambda1,lambda2,theta.") from None
+    if not all(map(math.isfinite, (lambda1, lambda2, theta))) or not lambda1 >= lambda2 > 0:
+        raise InputError(f"The kernel '{text}' needs lambda1 >= lambda2 > 0 (variances, px^2) and a finite theta.")
+    reach = int(np.ceil(3 * math.sqrt(lambda1)))
+    size = max(TEST_SIZE, 2 * reach + 1)
+    if size > 101:
+        raise InputError(f"The kernel '{text}' is {math.sqrt(lambda1):.0f} px wide: lambda1 must be at most 277 px^2.")
+    return gaussian_kernel(covariance(lambda1, lambda2, theta), size)
+
+
+def load(path: str | Path) -> Kernel:
+    """Read a kernel from a .mat (as ZSSR, KernelGAN and MZSR write it), .npy or .png file, normalised to sum 1.
+
+    In a .mat file the largest two-dimensional array is taken, whatever its name.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise InputError(f"There is no kernel file {path}.")
+    return normalise(_read_array(path), str(path))
+
+
+def _read_array(path: Path) -> np.ndarray:
+    try:
+        if path.suffix.lower() == ".npy":
+            return np.load(path, allow_pickle=False)
+        if path.suffix.lower() == ".mat":
+            return _read_mat(path)
+        from PIL import Image
+
+        with Image.open(path) as picture:
+            grey = picture if picture.mode.startswith(("I", "F")) else picture.convert("L")
+            return np.asarray(grey, dtype=np.float64)
+    except InputError:
+        raise
+    except Exception as error:  # each reader has its own kinds; a user needs only the sentence
+        raise InputError(f"The kernel file {path} cannot be read ({error}).") from None
+
+
+def _read_mat(path: Path) -> np.ndarray:
+    from scipy.io import loadmat
+
+    arrays = [v for v in loadmat(path).values() if isinstance(v, np.ndarray) and v.ndim == 2 and v.dtype.kind in "fiu"]
+    if not arrays:
+        raise InputError(f"{path} holds no two-dimensional array of numbers.")
+    return max(arrays, key=lambda array: array.size)
+
+
+def normalise(array: np.ndarray, what: str = "The kernel") -> Kernel:
+    """Check that an array can be a kernel (two-dimensional, square, odd, finite, not zero) and make its sum 1."""
+    array = np.asarray(array, dtype=np.float64)
+    if array.ndim != 2 or array.shape[0] != array.shape[1]:
+        raise InputError(f"{what} has the shape {array.shape}: a kernel must be a square.")
+    if array.shape[0] % 2 == 0:
+        raise InputError(f"{what} is {array.shape[0]} x {array.shape[0]}: a kernel needs an odd size, so that it has a centre.")
+    if not np.isfinite(array).all() or array.sum() <= 0:
+        raise InputError(f"{what} sums to {array.sum():g}: a kernel must be finite with a positive sum.")
+    return torch.from_numpy((array / array.sum()).astype(np.float32))

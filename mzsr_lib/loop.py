@@ -1,0 +1,268 @@
+"""The training loop that both stages share: rate, clipping, averaging, checkpoints, logs, and a clean stop."""
+
+import contextlib
+import datetime
+import json
+import math
+import signal
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict
+from pathlib import Path
+
+import torch
+from tqdm import tqdm
+
+from mzsr_lib import weights
+from mzsr_lib.distributed import Group
+from mzsr_lib.files import InputError, atomic_path, check_writable, git_commit
+from mzsr_lib.networks import SRNetwork
+from mzsr_lib.schedule import LoopConfig
+from mzsr_lib.shapes import Tensor
+
+Params = dict[str, Tensor]
+
+
+class TrainingFailed(RuntimeError):
+    """The run cannot go on; the message names the last good checkpoint."""
+
+
+@contextlib.contextmanager
+def stop_on_signal() -> Iterator[Callable[[], bool]]:
+    """Give a function that says whether SIGTERM or Ctrl-C arrived; the second Ctrl-C interrupts at once."""
+    received = []
+
+    def note(number: int, frame: object) -> None:
+        received.append(number)
+        if len(received) > 1:
+            raise KeyboardInterrupt
+
+    previous = {number: signal.signal(number, note) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield lambda: bool(received)
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
+
+
+class Loop:
+    """One training run in one folder: ``checkpoint.pt``, ``log.jsonl`` and ``weights.safetensors``.
+
+    Parameters
+    ----------
+    network
+        Its parameters are trained in place.
+    config
+        The run's settings, a `LoopConfig`; kept in the checkpoint, and compared on resume.
+    gradient
+        ``gradient(step)`` leaves a gradient in every parameter's ``.grad``, already summed over the
+        processes, and returns scalars to log. It must draw what is random from (seed, step) only.
+    validate
+        ``validate(params)`` returns scores of those weights; the one named ``"score"`` chooses the
+        weights that are kept (the higher the better).
+    folder
+        Where everything is written. A checkpoint found there is continued.
+    group
+        The processes that work together.
+    provenance
+        What the weights file should say besides settings, commit, date, device and scores.
+    """
+
+    def __init__(
+        self,
+        network: SRNetwork,
+        config: LoopConfig,
+        gradient: Callable[[int], dict[str, Tensor]],
+        validate: Callable[[Params], dict[str, float]],
+        folder: str | Path,
+        group: Group,
+        provenance: dict | None = None,
+    ):
+        self.network, self.config, self.gradient, self.validate = network, config, gradient, validate
+        self.folder, self.group, self.provenance = Path(folder), group, provenance or {}
+        self.params = list(network.parameters())
+        self.average = [p.detach().clone() for p in self.params]
+        self.optimizer = torch.optim.Adam(self.params, lr=config.learning_rate, fused=True)
+        self.step, self.seconds, self.best, self.skipped = 0, 0.0, -math.inf, 0
+        self.streaks = torch.zeros(3, device=group.device)  # skipped, in a row now, longest row
+        self.totals: dict[str, Tensor] = {}
+        if group.leads:
+            check_writable(self.log_path)
+        if self.checkpoint_path.exists():
+            self._resume()
+
+    @property
+    def checkpoint_path(self) -> Path:
+        """The file from which the run continues."""
+        return self.folder / "checkpoint.pt"
+
+    @property
+    def log_path(self) -> Path:
+        """One JSON object a line."""
+        return self.folder / "log.jsonl"
+
+    @property
+    def weights_path(self) -> Path:
+        """The averaged weights with the best score so far."""
+        return self.folder / "weights.safetensors"
+
+    def averaged(self) -> Params:
+        """Return the averaged weights by name."""
+        return {name: value for (name, _), value in zip(self.network.named_parameters(), self.average, strict=True)}
+
+    def run(self, max_minutes: float | None = None, max_steps: int | None = None) -> Path:
+        """Train until the last step, a limit of this call, or a signal; return the weights file.
+
+        Parameters
+        ----------
+        max_minutes
+            Stop cleanly after this time; a later run continues.
+        max_steps
+            Stop after so many steps of this call.
+        """
+        started, before, first, saved = time.monotonic(), self.seconds, self.step, time.monotonic()
+        last = min(self.config.steps, first + (max_steps or self.config.steps))
+        bar = tqdm(total=self.config.steps, initial=first, unit="step", disable=None if self.group.leads else True)
+        with bar, stop_on_signal() as stopped:
+            while self.step < last and not self._should_stop(stopped(), started, max_minutes):
+                self._update()
+                bar.update()
+                self.seconds = before + time.monotonic() - started
+                if self.step % self.config.log_every == 0 or self.step == self.config.steps:
+                    self._log(bar)
+                if time.monotonic() - saved > 60 * self.config.checkpoint_minutes:
+                    self._save()
+                    saved = time.monotonic()
+        self._save()
+        return self._finish()
+
+    def _should_stop(self, signalled: bool, started: float, max_minutes: float | None) -> bool:
+        late = max_minutes is not None and time.monotonic() - started > 60 * max_minutes
+        if self.group.world == 1:
+            return signalled or late
+        # Processes must stop at the same step; asking each other waits for the device, so ask seldom.
+        return self.step % 20 == 0 and self.group.any(signalled or late)
+
+    def _update(self) -> None:
+        """Take one step of Adam; a gradient that is not finite leaves everything as it was."""
+        scalars = self.gradient(self.step)
+        norm = torch.nn.utils.get_total_norm([p.grad for p in self.params])
+        bad = (~norm.isfinite()).float()
+        if self.config.clip:
+            factor = (self.config.clip / (norm + 1e-12)).clamp(max=1)
+            torch._foreach_mul_([p.grad for p in self.params], factor)
+        # What torch's gradient scaler does as well: the fused optimizer skips the step on the device,
+        # so that nothing has to wait for the answer.
+        self.optimizer.found_inf, self.optimizer.grad_scale = bad, None
+        self.optimizer.param_groups[0]["lr"] = self.config.rate(self.step)
+        self.optimizer.step()
+        self.step += 1
+        decay = min(self.config.ema, (1 + self.step) / (10 + self.step))
+        with torch.no_grad():
+            torch._foreach_lerp_(self.average, self.params, 1 - decay)
+        self._count(bad, {**scalars, "gradient_norm": norm})
+
+    def _count(self, bad: Tensor, scalars: dict[str, Tensor]) -> None:
+        self.streaks[0] += bad
+        self.streaks[1] = (self.streaks[1] + 1) * bad
+        self.streaks[2] = torch.maximum(self.streaks[1], self.streaks[2])
+        for name, value in scalars.items():
+            kept = torch.nan_to_num(value.detach(), nan=0.0, posinf=0.0, neginf=0.0) * (1 - bad)
+            self.totals[name] = self.totals.get(name, 0) + kept
+        self.totals["count"] = self.totals.get("count", 0) + 1 - bad
+
+    def _log(self, bar: tqdm) -> None:
+        """Write one line: means since the last line, and a validation when one is due."""
+        totals = {name: float(value) for name, value in self.totals.items()}
+        self.totals = {}
+        self._check_streak()
+        count = max(totals.pop("count"), 1)
+        record = {"step": self.step, "seconds": round(self.seconds, 1), "rate": self.config.rate(self.step - 1)}
+        record |= {name: value / count for name, value in totals.items()} | {"skipped": self.skipped}
+        record["steps_per_second"] = round(self.step / max(self.seconds, 1e-9), 3)
+        if self.step % self.config.validate_every == 0 or self.step == self.config.steps:
+            record |= self._validated()
+        if self.group.leads:
+            with self.log_path.open("a") as handle:
+                handle.write(json.dumps(record) + "\n")
+            shown = {k: f"{v:.4g}" for k, v in record.items() if k.endswith("loss") or k == "score"}
+            bar.set_postfix(shown, refresh=False)
+
+    def _check_streak(self) -> None:
+        self.skipped, _, worst = (int(v) for v in self.streaks.tolist())
+        if worst < self.config.patience:
+            return
+        if not self.checkpoint_path.exists():
+            self._save()
+        raise TrainingFailed(
+            f"The loss was not finite {worst} times in a row up to step {self.step}: lower the learning rate. "
+            f"The last good checkpoint is {self.checkpoint_path}."
+        )
+
+    def _validated(self) -> dict[str, float]:
+        """Score the averaged weights, and keep them when they are the best so far."""
+        if not self.group.leads:
+            return {}
+        scores = {name: round(value, 4) for name, value in self.validate(self.averaged()).items()}
+        if scores["score"] > self.best:
+            self.best = scores["score"]
+            self._export(scores)
+        return scores
+
+    def _export(self, scores: dict[str, float]) -> None:
+        facts = {
+            "settings": asdict(self.config),
+            "step": self.step,
+            "minutes": round(self.seconds / 60, 1),
+            "device": self.group.device.type,
+            "processes": self.group.world,
+            "seed": self.config.seed,
+            "commit": git_commit(),
+            "date": datetime.date.today().isoformat(),
+            "held_out": scores,
+        }
+        weights.save(self.weights_path, self.network, self.averaged(), {**self.provenance, **facts})
+
+    def _save(self) -> None:
+        """Write everything that the next step depends on."""
+        if not self.group.leads:
+            return
+        state = {
+            "config": asdict(self.config),
+            "step": self.step,
+            "seconds": self.seconds,
+            "best": self.best,
+            "skipped": int(self.streaks[0]),
+            "network": self.network.state_dict(),
+            "average": self.average,
+            "optimizer": self.optimizer.state_dict(),
+            "totals": self.totals,
+        }
+        with atomic_path(self.checkpoint_path) as temporary:
+            torch.save(state, temporary)
+
+    def _resume(self) -> None:
+        """Continue from the checkpoint, bit for bit, and forget log lines written after it."""
+        state = torch.load(self.checkpoint_path, map_location=self.group.device, weights_only=True)
+        now = asdict(self.config)
+        changed = sorted(name for name in now if state["config"].get(name) != now[name])
+        if changed:
+            raise InputError(
+                f"{self.folder} holds a run with other settings ({', '.join(changed)}): repeat them to continue it, "
+                "or give another folder."
+            )
+        self.step, self.seconds, self.best = state["step"], state["seconds"], state["best"]
+        self.streaks[0], self.skipped, self.totals = state["skipped"], state["skipped"], state["totals"]
+        self.network.load_state_dict(state["network"])
+        self.average = state["average"]
+        self.optimizer.load_state_dict(state["optimizer"])
+        if self.group.leads and self.log_path.exists():
+            lines = self.log_path.read_text().splitlines(keepends=True)
+            with atomic_path(self.log_path) as temporary:
+                temporary.write_text("".join(line for line in lines if json.loads(line)["step"] <= self.step))
+
+    def _finish(self) -> Path:
+        """Make sure that there are weights to use, even when the run stopped before its first validation."""
+        if self.group.leads and not self.weights_path.exists():
+            self._export(self.validate(self.averaged()))
+        return self.weights_path

@@ -1,0 +1,54 @@
+"""The network of the paper: eight convolutions that repair an interpolated picture."""
+
+import torch
+from torch import nn
+
+from mzsr_lib.shapes import Images
+
+
+class SRNetwork(nn.Module):
+    """Eight 3 x 3 convolutions with ReLU between them and a global residual (paper, Section 4.1).
+
+    With the default arguments it has 225,091 parameters. The input is a picture that was already
+    enlarged to the size of the output; the network adds what is missing. Borders are padded with zeros.
+
+    Parameters
+    ----------
+    channels
+        Feature maps of the hidden layers.
+    layers
+        Number of convolutions, at least 2.
+    generator
+        Draws the initial weights (He et al., ICCV 2015); without one they are zero, to be loaded.
+    """
+
+    def __init__(self, channels: int = 64, layers: int = 8, generator: torch.Generator | None = None):
+        super().__init__()
+        self.settings = {"channels": channels, "layers": layers}
+        widths = [3, *[channels] * (layers - 1), 3]
+        convolutions = [nn.Conv2d(a, b, 3, padding=1) for a, b in zip(widths[:-1], widths[1:], strict=True)]
+        self.body = nn.Sequential()
+        for convolution in convolutions[:-1]:
+            self.body.extend([convolution, nn.ReLU()])
+        self.body.append(convolutions[-1])
+        self._initialise(convolutions, generator)
+
+    def _initialise(self, convolutions: list[nn.Conv2d], generator: torch.Generator | None) -> None:
+        for convolution in convolutions:
+            nn.init.zeros_(convolution.bias)
+            if generator is None:
+                nn.init.zeros_(convolution.weight)
+            else:
+                nn.init.kaiming_normal_(convolution.weight, nonlinearity="relu", generator=generator)
+        with torch.no_grad():
+            # A small last layer starts training next to the interpolated picture instead of next to noise.
+            convolutions[-1].weight.mul_(0.1)
+
+    def forward(self, image: Images) -> Images:
+        """Return the repaired picture, of the same shape as the enlarged one given."""
+        return image + self.body(image)
+
+
+def parameter_count(network: nn.Module) -> int:
+    """Return the number of numbers that are learned."""
+    return sum(p.numel() for p in network.parameters())

@@ -1,0 +1,62 @@
+"""Changing a picture's size as MATLAB's ``imresize`` does, and differentiably."""
+
+import torch
+from torch.nn import functional as F
+
+from mzsr_lib.files import InputError
+from mzsr_lib.shapes import Planes
+
+# The cubic reaches 2 source pixels when it enlarges and 2 * scale when it shrinks; a little more does no harm.
+REACH = 4
+
+
+def mirror(size: int, before: int, after: int, device: torch.device | str = "cpu") -> torch.Tensor:
+    """Return the source index of every pixel of a line padded by reflection that repeats the edge.
+
+    A line ``a b c`` padded by two on both sides reads ``b a a b c c b``. Any width of padding is
+    allowed: the reflection goes on.
+    """
+    position = torch.arange(-before, size + after, device=device) % (2 * size)
+    return torch.where(position < size, position, 2 * size - 1 - position)
+
+
+def pad_symmetric(image: Planes, pad: int) -> Planes:
+    """Pad all four sides by `pad` px with the reflection that repeats the edge ("symmetric" in MATLAB)."""
+    rows = mirror(image.shape[-2], pad, pad, image.device)
+    columns = mirror(image.shape[-1], pad, pad, image.device)
+    return image.index_select(-2, rows).index_select(-1, columns)
+
+
+def upscale(image: Planes, scale: int) -> Planes:
+    """Enlarge by an integer factor with the bicubic of MATLAB (Keys' cubic, a = -0.5).
+
+    Pixel centres are aligned: the middle of the picture stays the middle. (B, C, H, W) becomes
+    (B, C, scale * H, scale * W); values may leave [0, 1] slightly, as any cubic does.
+    """
+    if scale == 1:
+        return image
+    padded = pad_symmetric(image, REACH)
+    # antialias=True is what selects a = -0.5; with False torch uses a = -0.75.
+    size = (padded.shape[-2] * scale, padded.shape[-1] * scale)
+    large = F.interpolate(padded, size, mode="bicubic", antialias=True, align_corners=False)
+    edge = REACH * scale
+    return large[..., edge:-edge, edge:-edge]
+
+
+def downscale(image: Planes, scale: int) -> Planes:
+    """Shrink by an integer factor with the antialiased bicubic of MATLAB (the cubic is widened by `scale`).
+
+    Raises
+    ------
+    InputError
+        If a side is no multiple of `scale`; see `images.crop_to_multiple`.
+    """
+    if scale == 1:
+        return image
+    height, width = image.shape[-2:]
+    if height % scale or width % scale:
+        raise InputError(f"A picture of {width} x {height} px cannot be divided by {scale}: crop it first.")
+    padded = pad_symmetric(image, REACH * scale)
+    size = (padded.shape[-2] // scale, padded.shape[-1] // scale)
+    small = F.interpolate(padded, size, mode="bicubic", antialias=True, align_corners=False)
+    return small[..., REACH:-REACH, REACH:-REACH]

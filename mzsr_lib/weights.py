@@ -1,0 +1,111 @@
+"""Network weights as safetensors files that say where they come from."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+
+from mzsr_lib.files import InputError, atomic_path
+from mzsr_lib.networks import SRNetwork
+from mzsr_lib.shapes import Tensor
+
+FOLDER = Path(__file__).parent / "weights"
+
+
+@dataclass(frozen=True)
+class Weights:
+    """A network with its weights and their provenance.
+
+    Attributes
+    ----------
+    name
+        The shipped name, or the file's.
+    network
+        In evaluation mode, on the device asked for.
+    provenance
+        What the file says of itself: data, settings, commit, steps, device, seed, date, scores.
+    """
+
+    name: str
+    network: SRNetwork
+    provenance: dict
+
+    @property
+    def scale(self) -> int:
+        """The scale the weights were trained for."""
+        return int(self.provenance.get("scale", 2))
+
+
+def shipped() -> dict[str, Path]:
+    """Return the weights that come with the package, by name."""
+    return {path.stem: path for path in sorted(FOLDER.glob("*.safetensors"))}
+
+
+def locate(name: str | Path) -> Path:
+    """Return the file of shipped weights, or the file itself.
+
+    Raises
+    ------
+    InputError
+        If it is neither.
+    """
+    path = shipped().get(str(name), Path(name))
+    if not path.is_file():
+        names = ", ".join(shipped()) or "none"
+        raise InputError(f"There are no weights '{name}': give a .safetensors file or one of the shipped ({names}).")
+    return path
+
+
+def read_provenance(path: str | Path) -> dict:
+    """Read what a weights file says of itself, without reading the weights.
+
+    Raises
+    ------
+    InputError
+        If the file is no safetensors file of this library.
+    """
+    try:
+        with safe_open(str(path), framework="pt") as opened:
+            return json.loads((opened.metadata() or {})["mzsr"])
+    except (SafetensorError, OSError, KeyError, ValueError):
+        raise InputError(f"{path} is not a weights file of this library: make one with pretrain or meta-train.") from None
+
+
+def load(name: str | Path, device: torch.device | str = "cpu") -> Weights:
+    """Load shipped weights by name, or any weights file of this library."""
+    path = locate(name)
+    provenance = read_provenance(path)
+    network = SRNetwork(**provenance["network"])
+    with safe_open(str(path), framework="pt") as opened:
+        tensors = {key: opened.get_tensor(key) for key in opened.keys()}  # noqa: SIM118 (not a dict)
+    try:
+        network.load_state_dict(tensors)
+    except RuntimeError:
+        raise InputError(f"The weights in {path} do not fit the network that the file describes.") from None
+    network = network.to(device, memory_format=torch.channels_last).eval()
+    shown = path.stem if path.parent == FOLDER else str(name)
+    return Weights(shown, network, provenance)
+
+
+def save(path: str | Path, network: SRNetwork, params: Mapping[str, Tensor], provenance: Mapping) -> None:
+    """Write weights with their provenance, whole or not at all.
+
+    Parameters
+    ----------
+    path
+        Should end in .safetensors.
+    network
+        Tells the architecture.
+    params
+        The values by name, such as ``dict(network.named_parameters())`` or their average.
+    provenance
+        Anything JSON can hold.
+    """
+    described = {"network": network.settings, **provenance}
+    tensors = {name: value.detach().cpu().contiguous() for name, value in params.items()}
+    with atomic_path(path) as temporary:
+        save_file(tensors, temporary, metadata={"mzsr": json.dumps(described)})
