@@ -11,12 +11,12 @@ from mzsr_lib import images, resize
 from mzsr_lib.degradation import Degradation
 from mzsr_lib.files import InputError
 from mzsr_lib.kernels import KernelPrior
-from mzsr_lib.shapes import Images, Kernel
+from mzsr_lib.shapes import Images, Kernel, OtherImages
 
-Upscaler = Callable[[Images, Degradation], Images]
+Upscaler = Callable[[Images, Degradation], OtherImages]
 
 
-def bicubic_input(lr: Images, degradation: Degradation) -> Images:
+def bicubic_input(lr: Images, degradation: Degradation) -> OtherImages:
     """Enlarge a low-resolution picture for the network, as the paper does: plain bicubic."""
     return resize.upscale(lr, degradation.scale)
 
@@ -45,7 +45,7 @@ class PatchSource:
         Where the pixels are kept (8 bits a channel) and the patches are made.
     """
 
-    def __init__(self, pictures: Sequence[Images], device: torch.device | str = "cpu"):
+    def __init__(self, pictures: Sequence[OtherImages], device: torch.device | str = "cpu"):
         if not pictures:
             raise InputError("There are no pictures to train on.")
         sizes = torch.tensor([p.shape[-2:] for p in pictures])
@@ -78,15 +78,15 @@ class PatchSource:
         axis = torch.arange(size, device=self.device)
         rows = torch.where(flip_rows, size - 1 - axis[:, None], axis[:, None]).expand(-1, size, size)
         columns = torch.where(flip_columns, size - 1 - axis, axis).expand(-1, size, size)
-        return torch.where(swap, columns.mT, rows), torch.where(swap, rows.mT, columns)
+        return torch.where(swap, columns, rows), torch.where(swap, rows, columns)
 
 
 @dataclass(frozen=True)
 class Pictures:
     """The pictures of a run: those trained on, and those held out to watch it."""
 
-    training: list[Images]
-    held_out: list[Images]
+    training: list[OtherImages]
+    held_out: list[OtherImages]
 
 
 def read_pictures(folders: Sequence[str | Path], hold_out: int = 8) -> Pictures:
@@ -131,8 +131,8 @@ class Task:
 
     support_input: Images
     support_target: Images
-    query_input: Images
-    query_target: Images
+    query_input: OtherImages
+    query_target: OtherImages
     degradation: Degradation
 
 
@@ -191,9 +191,10 @@ class TaskDistribution:
             raise InputError(f"The share of bicubic tasks is {self.bicubic_share}: it must be between 0 and 1.")
         son = self.patch // self.scale**2 * self.scale if self.episode == "image" else self.patch
         if self.patch % self.scale or son < self.prior.size:
+            least = self.scale**2 * -(-self.prior.size // self.scale)
             raise InputError(
                 f"Patches of {self.patch} px do not suit scale {self.scale} and kernels of {self.prior.size} px: "
-                f"take a multiple of the scale, at least {self.scale * self.prior.size} for image episodes."
+                f"take a multiple of the scale, at least {least} for image episodes."
             )
 
     def degradation(self, kernel: Kernel, chance: float) -> Degradation:

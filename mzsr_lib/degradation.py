@@ -9,12 +9,12 @@ from mzsr_lib.files import InputError
 from mzsr_lib.images import check_scale, crop_to_multiple, round_to_8_bits
 from mzsr_lib.kernels import Setting
 from mzsr_lib.resize import downscale, pad_symmetric
-from mzsr_lib.shapes import Kernels, Planes
+from mzsr_lib.shapes import Kernels, OtherPlanes, Planes
 
 MODES = ("direct", "bicubic")
 
 
-def blur(image: Planes, kernel: Kernels, stride: int = 1) -> Planes:
+def blur(image: Planes, kernel: Kernels, stride: int = 1) -> OtherPlanes:
     """Correlate every channel with the kernel; beyond the border the picture is mirrored, its edge repeated.
 
     Parameters
@@ -35,7 +35,7 @@ def blur(image: Planes, kernel: Kernels, stride: int = 1) -> Planes:
     return blurred.reshape(count, channels, *blurred.shape[-2:])
 
 
-def subsample(image: Planes, scale: int) -> Planes:
+def subsample(image: Planes, scale: int) -> OtherPlanes:
     """Keep pixels 0, scale, 2 scale, ... of both axes, without any shift ("direct" in the paper)."""
     return image[..., ::scale, ::scale]
 
@@ -73,13 +73,13 @@ class Degradation:
         """Return the same degradation with its kernel on `device`."""
         return replace(self, kernel=self.kernel.to(device))
 
-    def linear(self, image: Planes) -> Planes:
+    def linear(self, image: Planes) -> OtherPlanes:
         """Blur and subsample only: the linear part, without noise, clipping or rounding."""
         if self.mode == "direct":
             return blur(image, self.kernel, stride=self.scale)
         return downscale(blur(image, self.kernel), self.scale)
 
-    def __call__(self, image: Planes, generator: torch.Generator | None = None) -> Planes:
+    def __call__(self, image: Planes, generator: torch.Generator | None = None) -> OtherPlanes:
         """Degrade pictures (B, C, H, W) with sides that are multiples of the scale.
 
         Raises
@@ -105,7 +105,7 @@ class Degradation:
         if height % self.scale or width % self.scale:
             raise InputError(f"A picture of {width} x {height} px is no multiple of scale {self.scale}: crop it first.")
 
-    def son(self, lr: Planes) -> tuple[Planes, Planes]:
+    def son(self, lr: Planes) -> tuple[OtherPlanes, OtherPlanes]:
         """Return a low-resolution picture, cropped to a multiple of the scale, and its LR-son.
 
         The son is the picture degraded once more by the same kernel; the pair (son, picture) is

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import distributed
@@ -13,11 +13,11 @@ from mzsr_lib.shapes import Tensor
 
 @dataclass(frozen=True)
 class Group:
-    """This process among its fellows: ``rank`` of ``world``, and the device it works on."""
+    """One process among its fellows: ``rank`` of ``world``, and the device it works on."""
 
     rank: int = 0
     world: int = 1
-    device: torch.device = torch.device("cpu")
+    device: torch.device = field(default_factory=lambda: torch.device("cpu"))
 
     @property
     def leads(self) -> bool:

@@ -8,7 +8,7 @@ import torch
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from mzsr_lib.files import InputError, atomic_path, existing_folder
-from mzsr_lib.shapes import Images, Luma, Planes
+from mzsr_lib.shapes import Images, Luma, OtherPlanes, Planes
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp")
 
@@ -71,7 +71,7 @@ def _from_pillow(picture: Image.Image, path: Path) -> Picture:
 
 
 def _wide_grey(picture: Image.Image, path: Path) -> Luma:
-    values = np.asarray(picture, dtype=np.float32)
+    values = np.array(picture, dtype=np.float32)
     if picture.mode.startswith("I"):
         values = values / 65535
     if not np.isfinite(values).all() or values.min() < 0 or values.max() > 1:
@@ -135,7 +135,9 @@ def paths_in(folder: str | Path) -> list[Path]:
     folder = existing_folder(folder)
     paths = sorted(p for p in folder.iterdir() if p.suffix.lower() in SUFFIXES and not p.name.startswith("."))
     if not paths:
-        raise InputError(f"There are no pictures in {folder}: it should hold files like {SUFFIXES[0]} or {SUFFIXES[1]}.")
+        raise InputError(
+            f"There are no pictures in {folder}: it should hold files like {SUFFIXES[0]} or {SUFFIXES[1]}."
+        )
     return paths
 
 
@@ -164,7 +166,7 @@ def luma(image: Images) -> Luma:
     return (image * weights).sum(dim=1, keepdim=True) + 16
 
 
-def crop_to_multiple(image: Planes, scale: int) -> Planes:
+def crop_to_multiple(image: Planes, scale: int) -> OtherPlanes:
     """Cut rows at the bottom and columns at the right until both sizes are multiples of `scale`.
 
     Raises

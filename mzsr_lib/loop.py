@@ -1,48 +1,29 @@
 """The training loop that both stages share: rate, clipping, averaging, checkpoints, logs, and a clean stop."""
 
-import contextlib
 import datetime
 import json
 import math
-import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 
 import torch
 from tqdm import tqdm
 
-from mzsr_lib import weights
+from mzsr_lib import checkpoints, weights
 from mzsr_lib.distributed import Group
-from mzsr_lib.files import InputError, atomic_path, check_writable, git_commit
+from mzsr_lib.files import check_writable, git_commit
 from mzsr_lib.networks import SRNetwork
 from mzsr_lib.schedule import LoopConfig
 from mzsr_lib.shapes import Tensor
+from mzsr_lib.signals import stop_on_signal
 
 Params = dict[str, Tensor]
 
 
 class TrainingFailed(RuntimeError):
     """The run cannot go on; the message names the last good checkpoint."""
-
-
-@contextlib.contextmanager
-def stop_on_signal() -> Iterator[Callable[[], bool]]:
-    """Give a function that says whether SIGTERM or Ctrl-C arrived; the second Ctrl-C interrupts at once."""
-    received = []
-
-    def note(number: int, frame: object) -> None:
-        received.append(number)
-        if len(received) > 1:
-            raise KeyboardInterrupt
-
-    previous = {number: signal.signal(number, note) for number in (signal.SIGTERM, signal.SIGINT)}
-    try:
-        yield lambda: bool(received)
-    finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)
 
 
 class Loop:
@@ -121,7 +102,7 @@ class Loop:
             Stop after so many steps of this call.
         """
         started, before, first, saved = time.monotonic(), self.seconds, self.step, time.monotonic()
-        last = min(self.config.steps, first + (max_steps or self.config.steps))
+        last = self.config.steps if max_steps is None else min(self.config.steps, first + max_steps)
         bar = tqdm(total=self.config.steps, initial=first, unit="step", disable=None if self.group.leads else True)
         with bar, stop_on_signal() as stopped:
             while self.step < last and not self._should_stop(stopped(), started, max_minutes):
@@ -137,7 +118,7 @@ class Loop:
         return self._finish()
 
     def _should_stop(self, signalled: bool, started: float, max_minutes: float | None) -> bool:
-        late = max_minutes is not None and time.monotonic() - started > 60 * max_minutes
+        late = max_minutes is not None and time.monotonic() - started >= 60 * max_minutes
         if self.group.world == 1:
             return signalled or late
         # Processes must stop at the same step; asking each other waits for the device, so ask seldom.
@@ -177,7 +158,11 @@ class Loop:
         self.totals = {}
         self._check_streak()
         count = max(totals.pop("count"), 1)
-        record = {"step": self.step, "seconds": round(self.seconds, 1), "rate": self.config.rate(self.step - 1)}
+        record = {
+            "step": self.step,
+            "seconds": round(self.seconds, 1),
+            "rate": self.config.rate(self.step - 1),
+        }
         record |= {name: value / count for name, value in totals.items()} | {"skipped": self.skipped}
         record["steps_per_second"] = round(self.step / max(self.seconds, 1e-9), 3)
         if self.step % self.config.validate_every == 0 or self.step == self.config.steps:
@@ -238,28 +223,18 @@ class Loop:
             "optimizer": self.optimizer.state_dict(),
             "totals": self.totals,
         }
-        with atomic_path(self.checkpoint_path) as temporary:
-            torch.save(state, temporary)
+        checkpoints.write(self.checkpoint_path, state)
 
     def _resume(self) -> None:
         """Continue from the checkpoint, bit for bit, and forget log lines written after it."""
-        state = torch.load(self.checkpoint_path, map_location=self.group.device, weights_only=True)
-        now = asdict(self.config)
-        changed = sorted(name for name in now if state["config"].get(name) != now[name])
-        if changed:
-            raise InputError(
-                f"{self.folder} holds a run with other settings ({', '.join(changed)}): repeat them to continue it, "
-                "or give another folder."
-            )
+        state = checkpoints.read(self.checkpoint_path, asdict(self.config), self.group.device)
         self.step, self.seconds, self.best = state["step"], state["seconds"], state["best"]
         self.streaks[0], self.skipped, self.totals = state["skipped"], state["skipped"], state["totals"]
         self.network.load_state_dict(state["network"])
         self.average = state["average"]
         self.optimizer.load_state_dict(state["optimizer"])
-        if self.group.leads and self.log_path.exists():
-            lines = self.log_path.read_text().splitlines(keepends=True)
-            with atomic_path(self.log_path) as temporary:
-                temporary.write_text("".join(line for line in lines if json.loads(line)["step"] <= self.step))
+        if self.group.leads:
+            checkpoints.trim_log(self.log_path, self.step)
 
     def _finish(self) -> Path:
         """Make sure that there are weights to use, even when the run stopped before its first validation."""

@@ -6,7 +6,7 @@ import torch
 
 from mzsr_lib.files import InputError
 from mzsr_lib.images import luma, round_to_8_bits
-from mzsr_lib.shapes import Images, Luma, Planes
+from mzsr_lib.shapes import Images, Luma, OtherImages, OtherLuma, OtherPlanes, Planes
 
 
 class Score(NamedTuple):
@@ -16,7 +16,7 @@ class Score(NamedTuple):
     ssim: float
 
 
-def psnr(image: Planes, reference: Planes, data_range: float = 1.0) -> float:
+def psnr(image: Planes, reference: OtherPlanes, data_range: float = 1.0) -> float:
     """Return the peak signal-to-noise ratio ``10 log10(data_range^2 / mean squared error)`` in dB.
 
     Two identical pictures have an infinite PSNR. An error of a tenth of the range everywhere is 20 dB.
@@ -31,7 +31,7 @@ def psnr(image: Planes, reference: Planes, data_range: float = 1.0) -> float:
     return float(10 * torch.log10(data_range**2 / error))
 
 
-def ssim(image: Luma, reference: Luma, data_range: float = 255.0) -> float:
+def ssim(image: Luma, reference: OtherLuma, data_range: float = 255.0) -> float:
     """Return the structural similarity (Wang et al., TIP 2004) of two single-channel pictures.
 
     Window 11 x 11, Gaussian with sigma 1.5, no sample covariance: the arguments with which
@@ -52,7 +52,7 @@ def ssim(image: Luma, reference: Luma, data_range: float = 255.0) -> float:
     return float(structural_similarity(a, b, data_range=data_range, **arguments))
 
 
-def protocol_luma(image: Images, scale: int) -> Luma:
+def protocol_luma(image: Images, scale: int) -> OtherLuma:
     """Return what the paper's tables compare: 8-bit RGB, its luma as integers, without a border of `scale` px."""
     y = luma(round_to_8_bits(image)).round()
     if min(y.shape[-2:]) <= 2 * scale:
@@ -60,12 +60,12 @@ def protocol_luma(image: Images, scale: int) -> Luma:
     return y[..., scale:-scale, scale:-scale]
 
 
-def protocol_psnr(sr: Images, hr: Images, scale: int) -> float:
+def protocol_psnr(sr: Images, hr: OtherImages, scale: int) -> float:
     """Return the PSNR in dB as the paper measures it (Y, 8 bits, border of `scale` px left out)."""
     return psnr(protocol_luma(sr, scale), protocol_luma(hr, scale), data_range=255)
 
 
-def score(sr: Images, hr: Images, scale: int) -> Score:
+def score(sr: Images, hr: OtherImages, scale: int) -> Score:
     """Return PSNR and SSIM of one super-resolved picture as the paper measures them (Y, peak 255).
 
     Parameters
@@ -79,6 +79,6 @@ def score(sr: Images, hr: Images, scale: int) -> Score:
     return Score(protocol_psnr(sr, hr, scale), structure)
 
 
-def _check_same_shape(a: Planes, b: Planes) -> None:
+def _check_same_shape(a: Planes, b: OtherPlanes) -> None:
     if a.shape != b.shape:
         raise InputError(f"The pictures differ in shape: {tuple(a.shape)} and {tuple(b.shape)}.")

@@ -1,5 +1,7 @@
 """The network of the paper: eight convolutions that repair an interpolated picture."""
 
+import itertools
+
 import torch
 from torch import nn
 
@@ -26,7 +28,7 @@ class SRNetwork(nn.Module):
         super().__init__()
         self.settings = {"channels": channels, "layers": layers}
         widths = [3, *[channels] * (layers - 1), 3]
-        convolutions = [nn.Conv2d(a, b, 3, padding=1) for a, b in zip(widths[:-1], widths[1:], strict=True)]
+        convolutions = [nn.Conv2d(a, b, 3, padding=1) for a, b in itertools.pairwise(widths)]
         self.body = nn.Sequential()
         for convolution in convolutions[:-1]:
             self.body.extend([convolution, nn.ReLU()])

@@ -87,9 +87,8 @@ def select(paths: list[Path], only: str | int | None = None, start: str | int | 
     numbers = [path.name[:2] for path in paths]
     if wanted not in numbers:
         raise InputError(f"No notebook has the number {wanted}: there are {', '.join(numbers)}.")
-    if only is not None:
-        return [path for path, number in zip(paths, numbers, strict=True) if number == wanted]
-    return paths[numbers.index(wanted) :]
+    first = numbers.index(wanted)
+    return paths[first:] if only is None else paths[first : first + 1]
 
 
 def run(
@@ -101,8 +100,8 @@ def run(
 ) -> Path:
     """Run the notebooks in order; print how long each took and where the results are.
 
-    Executed notebooks go to ``runs/<profile>/``, which is returned. The notebooks themselves write
-    tables to ``results/<profile>/`` and figures to ``figures/``. A second run replaces the first.
+    Executed notebooks go to ``runs/<profile>/``, whose path is returned. The notebooks themselves
+    write ``results/<profile>/`` and ``figures/``. A second run replaces the first.
 
     Parameters
     ----------
@@ -156,7 +155,7 @@ def execute(path: Path, output: Path, parameters: dict[str, object], cell_timeou
     Raises
     ------
     NotebookFailed
-        If a cell raises, takes longer than `cell_timeout` seconds, or its kernel dies.
+        If a cell raises, takes longer than `cell_timeout` seconds, or the kernel dies.
     """
     output.parent.mkdir(parents=True, exist_ok=True)
     output.unlink(missing_ok=True)
@@ -171,6 +170,7 @@ def execute(path: Path, output: Path, parameters: dict[str, object], cell_timeou
             execution_timeout=cell_timeout,
             iopub_timeout=60,
             coalesce_streams=True,
+            extra_arguments=["--log-level=ERROR"],
         )
     except FAILURES as error:
         raise NotebookFailed(_explain(path, output, error, cell_timeout)) from None
@@ -182,10 +182,7 @@ def refresh(root: str | Path | None = None, only: str | int | None = None) -> No
     What changes from run to run for no reason is removed, so two refreshes differ only where something
     real has changed. A notebook is replaced whole, and only after all of it has run.
 
-    Raises
-    ------
-    NotebookFailed
-        If a notebook fails. It is left as it was.
+    A notebook that fails is left as it was, and `NotebookFailed` says where.
     """
     root = find_root(root)
     # The tests that compare stored outputs run without progress bars, so they are stored without.

@@ -4,7 +4,7 @@ import torch
 from torch.nn import functional as F
 
 from mzsr_lib.files import InputError
-from mzsr_lib.shapes import Planes
+from mzsr_lib.shapes import OtherPlanes, Planes
 
 # The cubic reaches 2 source pixels when it enlarges and 2 * scale when it shrinks; a little more does no harm.
 REACH = 4
@@ -20,14 +20,14 @@ def mirror(size: int, before: int, after: int, device: torch.device | str = "cpu
     return torch.where(position < size, position, 2 * size - 1 - position)
 
 
-def pad_symmetric(image: Planes, pad: int) -> Planes:
+def pad_symmetric(image: Planes, pad: int) -> OtherPlanes:
     """Pad all four sides by `pad` px with the reflection that repeats the edge ("symmetric" in MATLAB)."""
     rows = mirror(image.shape[-2], pad, pad, image.device)
     columns = mirror(image.shape[-1], pad, pad, image.device)
     return image.index_select(-2, rows).index_select(-1, columns)
 
 
-def upscale(image: Planes, scale: int) -> Planes:
+def upscale(image: Planes, scale: int) -> OtherPlanes:
     """Enlarge by an integer factor with the bicubic of MATLAB (Keys' cubic, a = -0.5).
 
     Pixel centres are aligned: the middle of the picture stays the middle. (B, C, H, W) becomes
@@ -38,12 +38,14 @@ def upscale(image: Planes, scale: int) -> Planes:
     padded = pad_symmetric(image, REACH)
     # antialias=True is what selects a = -0.5; with False torch uses a = -0.75.
     size = (padded.shape[-2] * scale, padded.shape[-1] * scale)
-    large = F.interpolate(padded, size, mode="bicubic", antialias=True, align_corners=False)
+    # torch computes positions in the picture's precision; a third is not exact in float32 and drifts by 1e-4.
+    exact = padded.double() if scale == 3 else padded
+    large = F.interpolate(exact, size, mode="bicubic", antialias=True, align_corners=False)
     edge = REACH * scale
-    return large[..., edge:-edge, edge:-edge]
+    return large[..., edge:-edge, edge:-edge].to(image.dtype)
 
 
-def downscale(image: Planes, scale: int) -> Planes:
+def downscale(image: Planes, scale: int) -> OtherPlanes:
     """Shrink by an integer factor with the antialiased bicubic of MATLAB (the cubic is widened by `scale`).
 
     Raises

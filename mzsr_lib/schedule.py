@@ -45,7 +45,7 @@ class LoopConfig:
     floor: float = 0.0
     warm_up: int = 0
     clip: float = 0.0
-    ema: float = 0.999
+    ema: float = 0.0
     patience: int = 5
     log_every: int = 50
     validate_every: int = 500

@@ -19,6 +19,10 @@ except ImportError:
 Images = Float[Tensor, "b 3 h w"]
 Planes = Float[Tensor, "b c h w"]
 Luma = Float[Tensor, "b 1 h w"]
+# A second size in the same signature; "_" is compared with nothing.
+OtherImages = Float[Tensor, "b 3 _ _"]
+OtherPlanes = Float[Tensor, "b c _ _"]
+OtherLuma = Float[Tensor, "b 1 _ _"]
 Kernel = Float[Tensor, "k k"]
 Kernels = Float[Tensor, "*batch k k"]
 Covariances = Float[Tensor, "*batch 2 2"]
@@ -35,6 +39,9 @@ __all__ = [
     "Kernel",
     "Kernels",
     "Luma",
+    "OtherImages",
+    "OtherLuma",
+    "OtherPlanes",
     "Planes",
     "Scalar",
     "Tensor",

@@ -18,7 +18,7 @@ from mzsr_lib.kernels import named
 from mzsr_lib.loop import Loop, Params
 from mzsr_lib.networks import SRNetwork
 from mzsr_lib.schedule import LoopConfig
-from mzsr_lib.shapes import Images, Tensor
+from mzsr_lib.shapes import Images, OtherImages, Tensor
 
 PRECISIONS = {"float32": None, "bfloat16": torch.bfloat16}
 
@@ -58,19 +58,25 @@ class PretrainConfig(LoopConfig):
         check_scale(self.scale)
         if self.precision not in PRECISIONS:
             raise InputError(f"There is no precision '{self.precision}': choose {' or '.join(PRECISIONS)}.")
-        if self.patch % self.scale or min(self.patch, self.batch, self.channels) < 1:
+        if self.patch % self.scale or self.patch < 1:
             raise InputError(f"Patches of {self.patch} px must be a positive multiple of scale {self.scale}.")
+        if min(self.batch, self.channels) < 1 or self.layers < 2:
+            raise InputError("batch and channels must be at least 1, and layers at least 2.")
 
     @classmethod
     def cpu(cls) -> "PretrainConfig":
-        """Settings for two CPU cores and about an hour: smaller batches, a higher rate, a cosine decay."""
+        """Return settings for about an hour on one or two CPU cores: smaller batches, a higher rate, a cosine decay.
+
+        They count on a processor that multiplies bfloat16; on others ``precision="float32"`` is faster.
+        """
         return cls(
-            steps=12_000,
+            steps=18_000,
             learning_rate=1e-3,
             decay="cosine",
             floor=1e-6,
             warm_up=100,
             clip=1.0,
+            ema=0.999,
             validate_every=500,
             batch=8,
             patch=64,
@@ -79,7 +85,7 @@ class PretrainConfig(LoopConfig):
 
     @classmethod
     def quick(cls) -> "PretrainConfig":
-        """Settings for seconds: enough to see the loss fall, in a lesson or a test."""
+        """Return settings for seconds: enough to see the loss fall, in a lesson or a test."""
         return cls(
             steps=60,
             learning_rate=1e-3,
@@ -95,7 +101,12 @@ class PretrainConfig(LoopConfig):
 
 
 def pretrain_gradient(
-    network: SRNetwork, source: PatchSource, config: PretrainConfig, degradation: Degradation, group: Group, step: int
+    network: SRNetwork,
+    source: PatchSource,
+    config: PretrainConfig,
+    degradation: Degradation,
+    group: Group,
+    step: int,
 ) -> dict[str, Tensor]:
     """Leave the gradient of the mean absolute error of one batch in the network's parameters.
 
@@ -113,14 +124,16 @@ def pretrain_gradient(
     return {"loss": total}
 
 
-def centre_crop(image: Images, size: int, scale: int) -> Images:
+def centre_crop(image: Images, size: int, scale: int) -> OtherImages:
     """Cut the middle of a picture: at most `size` px a side, a multiple of `scale`."""
     height, width = (min(size, s) // scale * scale for s in image.shape[-2:])
     top, left = (image.shape[-2] - height) // 2, (image.shape[-1] - width) // 2
     return image[..., top : top + height, left : left + width]
 
 
-def held_out_psnr(network: SRNetwork, params: Params, held_out: Sequence[Images], degradation: Degradation) -> float:
+def held_out_psnr(
+    network: SRNetwork, params: Params, held_out: Sequence[OtherImages], degradation: Degradation
+) -> float:
     """Return the mean PSNR (dB, the paper's protocol) of the network on high-resolution pictures, degraded here."""
     scores = []
     for hr in held_out:
@@ -157,6 +170,8 @@ def pretrain(
         Instead of `folders`, pictures in memory.
     """
     group = group or Group()
+    if config.batch < group.world:
+        raise InputError(f"{group.world} processes cannot share a batch of {config.batch}: start fewer.")
     pictures = pictures or read_pictures(folders)
     source = PatchSource(pictures.training, group.device)
     degradation = from_setting(named()["bicubic"], config.scale).to(group.device)

@@ -70,9 +70,12 @@ def read_provenance(path: str | Path) -> dict:
     """
     try:
         with safe_open(str(path), framework="pt") as opened:
-            return json.loads((opened.metadata() or {})["mzsr"])
-    except (SafetensorError, OSError, KeyError, ValueError):
-        raise InputError(f"{path} is not a weights file of this library: make one with pretrain or meta-train.") from None
+            provenance = json.loads((opened.metadata() or {})["mzsr"])
+        if isinstance(provenance, dict) and provenance["network"].keys() == {"channels", "layers"}:
+            return provenance
+    except (SafetensorError, OSError, KeyError, AttributeError, ValueError):
+        pass
+    raise InputError(f"{path} is not a weights file of this library: make one with pretrain or meta-train.")
 
 
 def load(name: str | Path, device: torch.device | str = "cpu") -> Weights:
@@ -89,6 +92,12 @@ def load(name: str | Path, device: torch.device | str = "cpu") -> Weights:
     network = network.to(device, memory_format=torch.channels_last).eval()
     shown = path.stem if path.parent == FOLDER else str(name)
     return Weights(shown, network, provenance)
+
+
+def annotate(path: str | Path, facts: Mapping) -> None:
+    """Add facts, such as measured scores, to what a weights file says of itself; the weights stay as they are."""
+    loaded = load(path)
+    save(path, loaded.network, dict(loaded.network.named_parameters()), {**loaded.provenance, **facts})
 
 
 def save(path: str | Path, network: SRNetwork, params: Mapping[str, Tensor], provenance: Mapping) -> None:

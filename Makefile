@@ -1,0 +1,56 @@
+# Two commands matter: `make reproduce` and `make test`. `make help` lists the rest.
+
+PYTHON  ?= python3
+PROFILE ?= quick
+
+VENV  := .venv
+BIN   := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+# Otherwise an old kernel named `python3` in the user's home folder is preferred to the one of this environment.
+export JUPYTER_PREFER_ENV_PATH := 1
+
+.DEFAULT_GOAL := help
+.PHONY: help setup reproduce test refresh lint format lab clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: $(STAMP) ## make .venv and install everything into it (PYTHON=python3.12 picks another Python)
+	@echo "Everything is installed in $(VENV)."
+
+reproduce: $(STAMP) ## run every notebook, in order (PROFILE=quick, or PROFILE=full for the paper's scale)
+	@$(BIN)/mzsr reproduce --profile $(PROFILE)
+
+test: $(STAMP) ## run the tests, then every notebook against its stored outputs
+	$(BIN)/python -m pytest
+	TQDM_DISABLE=1 $(BIN)/python -m pytest --nbval --nbval-current-env \
+		--nbval-sanitize-with tests/nbval_sanitize.cfg --nbval-cell-timeout 300 notebooks/
+
+refresh: $(STAMP) ## run the notebooks in place: the only way their stored outputs are made
+	@$(BIN)/python -c "from mzsr_lib import reproduce; reproduce.refresh()"
+
+lint: $(STAMP) ## look for mistakes and for code that is not formatted
+	$(BIN)/python -m ruff check .
+	$(BIN)/python -m ruff format --check .
+
+format: $(STAMP) ## format the code and mend what can be mended by rule
+	$(BIN)/python -m ruff check --fix .
+	$(BIN)/python -m ruff format .
+
+lab: $(STAMP) ## open the notebooks in JupyterLab
+	$(BIN)/python -m jupyterlab notebooks
+
+clean: ## remove what can be made again: the environment, the runs, the caches
+	rm -rf $(VENV) runs results/quick results/full build *.egg-info .pytest_cache .ruff_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# The stamp is written last, so an installation that was interrupted is taken up again by the next call.
+$(STAMP): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+		echo "Python 3.11 or newer is needed, and '$(PYTHON)' is not: give one with 'make $(MAKECMDGOALS) PYTHON=python3.11'."; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
+		echo "'$(PYTHON)' cannot make a virtual environment: install its venv package (Debian, Ubuntu: apt install python3-venv)."; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --constraint constraints.txt --editable '.[test]'
+	@touch $@

@@ -1,0 +1,159 @@
+"""The inner loop: a few gradient steps for one task. Meta-training, meta-test and ZSSR all run this one."""
+
+from collections.abc import Callable, Iterator, Sequence
+
+import torch
+from torch import nn
+from torch.func import functional_call
+from torch.nn import functional as F
+
+from mzsr_lib.data import Upscaler, bicubic_input
+from mzsr_lib.degradation import Degradation
+from mzsr_lib.files import InputError
+from mzsr_lib.shapes import Images, OtherImages, Tensor
+
+Params = dict[str, Tensor]
+Pair = tuple[Images, Images]
+# How a step changes the parameters: rule(step, params, grads) -> params, with nothing changed in place.
+Rule = Callable[[int, Params, Sequence[Tensor]], Params]
+
+
+class SGD:
+    """Plain gradient descent with a rate for each step; after the last rate it stays the same."""
+
+    def __init__(self, rates: Sequence[float]):
+        if not rates:
+            raise InputError("Gradient descent needs at least one rate.")
+        self.rates = list(rates)
+
+    def __call__(self, step: int, params: Params, grads: Sequence[Tensor]) -> Params:
+        """Return ``params - rate * grads``."""
+        rate = self.rates[min(step, len(self.rates) - 1)]
+        return {name: p - rate * g for (name, p), g in zip(params.items(), grads, strict=True)}
+
+
+class Adam:
+    """Adam (Kingma and Ba, ICLR 2015) as a rule; `rate` may be changed between steps."""
+
+    def __init__(self, rate: float, betas: tuple[float, float] = (0.9, 0.999), eps: float = 1e-8):
+        self.rate, self.betas, self.eps = rate, betas, eps
+        self.first: list[Tensor] = []
+        self.second: list[Tensor] = []
+
+    def __call__(self, step: int, params: Params, grads: Sequence[Tensor]) -> Params:
+        """Return the parameters after Adam's step; its moments are kept here."""
+        if step == 0:
+            self.first = [torch.zeros_like(g) for g in grads]
+            self.second = [torch.zeros_like(g) for g in grads]
+        b1, b2 = self.betas
+        self.first = [b1 * m + (1 - b1) * g for m, g in zip(self.first, grads, strict=True)]
+        self.second = [b2 * v + (1 - b2) * g * g for v, g in zip(self.second, grads, strict=True)]
+        size, root = self.rate / (1 - b1 ** (step + 1)), (1 - b2 ** (step + 1)) ** 0.5
+        moments = zip(params.items(), self.first, self.second, strict=True)
+        return {name: p - size * m / (v.sqrt() / root + self.eps) for (name, p), m, v in moments}
+
+
+def loss_of(network: nn.Module, params: Params, pair: Pair) -> Tensor:
+    """Return the mean absolute error of the network with these parameters on (input, target)."""
+    inputs, targets = pair
+    inputs = inputs.contiguous(memory_format=torch.channels_last)
+    return F.l1_loss(functional_call(network, params, (inputs,)).to(targets), targets)
+
+
+def inner_loop(
+    network: nn.Module, params: Params, pair: Callable[[int], Pair], rule: Rule, steps: int, order: int = 0
+) -> Iterator[tuple[Params, Tensor]]:
+    """Take gradient steps from `params`, and yield after each (parameters, loss before the step).
+
+    Parameters
+    ----------
+    network
+        Its own parameters are neither used nor changed.
+    params
+        The starting point theta.
+    pair
+        ``pair(step)`` returns (network input, target).
+    rule
+        How a gradient changes the parameters, for instance `SGD`.
+    steps
+        How many.
+    order
+        What a later loss can be differentiated by: 0, nothing, for test time; 1, the starting point
+        with the inner gradients held constant (first-order MAML); 2, the starting point through the
+        inner gradients (MAML: Finn et al., ICML 2017, Equation 1).
+    """
+    if order not in (0, 1, 2):
+        raise InputError(f"The order is {order}: it must be 0, 1 or 2.")
+    for step in range(steps):
+        if order == 0:
+            params = {name: p.detach().requires_grad_() for name, p in params.items()}
+        with torch.enable_grad():
+            loss = loss_of(network, params, pair(step))
+            grads = torch.autograd.grad(loss, list(params.values()), create_graph=order == 2)
+            params = rule(step, params, grads)
+        yield params, loss.detach()
+
+
+def test_rates(degradation: Degradation) -> list[float]:
+    """Return the learning rates of the meta-test, step by step (the authors' program; the last one repeats).
+
+    Scale 3 is not in the paper and takes those of scale 2.
+    """
+    if degradation.scale == 4:
+        return [1e-2, 5e-3, 5e-3, 5e-3, 5e-3, 1e-3]
+    if degradation.mode == "bicubic":
+        return [1e-2, 1e-2, 1e-2, 1e-3]
+    return [2e-2, 1e-2, 1e-2, 1e-2, 5e-3]
+
+
+# pytest would otherwise take the function for a test wherever it is imported.
+test_rates.__test__ = False
+
+
+def starting_point(network: nn.Module) -> Params:
+    """Return a network's parameters by name, detached from it."""
+    return {name: p.detach() for name, p in network.named_parameters()}
+
+
+def adapt(
+    network: nn.Module,
+    params: Params,
+    lr: Images,
+    degradation: Degradation,
+    steps: int,
+    rates: Sequence[float] | None = None,
+    upscaler: Upscaler = bicubic_input,
+) -> Iterator[tuple[Params, Tensor]]:
+    """Learn from one low-resolution picture alone (paper, Algorithm 2), and yield as `inner_loop` does.
+
+    Parameters
+    ----------
+    network, params
+        The architecture, and the starting point.
+    lr
+        (1, 3, h, w), the picture; at least `scale` times the kernel's size, since it is degraded once more.
+    degradation
+        The known blur and scale.
+    steps
+        Gradient steps.
+    rates
+        Learning rates, by default `test_rates`.
+    upscaler
+        What makes the network's input.
+    """
+    target, son = degradation.son(lr)
+    pair = (upscaler(son, degradation), target)
+    return inner_loop(network, params, lambda step: pair, SGD(rates or test_rates(degradation)), steps)
+
+
+def super_resolve(
+    network: nn.Module,
+    params: Params,
+    lr: Images,
+    degradation: Degradation,
+    upscaler: Upscaler = bicubic_input,
+) -> OtherImages:
+    """Return the network's picture (1, 3, scale * h, scale * w), clipped to [0, 1], with these parameters."""
+    with torch.no_grad():
+        inputs = upscaler(lr, degradation).contiguous(memory_format=torch.channels_last)
+        return functional_call(network, params, (inputs,)).clamp(0, 1)

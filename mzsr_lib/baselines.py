@@ -1,0 +1,108 @@
+"""Every method behind one signature: ``method(lr, degradation) -> sr``."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from mzsr_lib import weights
+from mzsr_lib.adaptation import adapt, starting_point, super_resolve
+from mzsr_lib.data import bicubic_input
+from mzsr_lib.degradation import Degradation
+from mzsr_lib.files import InputError
+from mzsr_lib.shapes import Images, OtherImages
+from mzsr_lib.zero_shot import ZeroShotConfig, zero_shot
+
+METHODS = ("bicubic", "pretrained", "mzsr", "zssr")
+
+
+@dataclass(frozen=True)
+class Method:
+    """A way to super-resolve, ready to be called with (lr, degradation).
+
+    Attributes
+    ----------
+    name
+        One of `METHODS`.
+    steps
+        Gradient updates at test time.
+    weights
+        Name of the weights, or an empty string.
+    run
+        What a call does.
+    """
+
+    name: str
+    steps: int
+    weights: str
+    run: Callable[[Images, Degradation], OtherImages]
+
+    def __call__(self, lr: Images, degradation: Degradation) -> OtherImages:
+        """Return the super-resolved picture (1, 3, scale * h, scale * w) of (1, 3, h, w)."""
+        return self.run(lr, degradation.to(lr.device))
+
+
+def build(
+    name: str,
+    steps: int = 0,
+    weights_name: str | Path | None = None,
+    seed: int = 0,
+    device: torch.device | str = "cpu",
+    scale: int = 2,
+) -> Method:
+    """Return a method by name.
+
+    Parameters
+    ----------
+    name
+        ``bicubic``; ``pretrained``, the network of stage 1 as it is; ``mzsr``, adapted to the picture
+        by `steps` updates; ``zssr``, from random weights by at most `steps` updates.
+    steps
+        Updates at test time; bicubic and pretrained make none, whatever is given.
+    weights_name
+        A shipped name or a file, by default ``pretrained-x2`` or ``mzsr-x2`` (for scale 2).
+    seed
+        For the random start and crops of zssr.
+    device
+        Where the network is put.
+    scale
+        2, 3 or 4; must be the one the weights were trained for.
+
+    Raises
+    ------
+    InputError
+        If the method is unknown, the steps are negative or missing, or the weights have another scale.
+    """
+    if name not in METHODS:
+        raise InputError(f"There is no method '{name}': choose one of {', '.join(METHODS)}.")
+    if steps < 0:
+        raise InputError(f"The number of steps is {steps}: it cannot be negative.")
+    if name == "bicubic":
+        return Method(name, 0, "", bicubic_input)
+    if name == "zssr":
+        return _zssr(steps, seed)
+    return _with_weights(name, steps, weights_name or f"{name}-x{scale}", device, scale)
+
+
+def _zssr(steps: int, seed: int) -> Method:
+    if steps == 0:
+        raise InputError("zssr starts from random weights: give it steps to learn in, for instance 3000.")
+    config = ZeroShotConfig(steps=steps, seed=seed)
+    return Method("zssr", steps, "", lambda lr, degradation: zero_shot(lr, degradation, config).sr)
+
+
+def _with_weights(name: str, steps: int, chosen: str | Path, device: torch.device | str, scale: int) -> Method:
+    loaded = weights.load(chosen, device)
+    if loaded.scale != scale:
+        raise InputError(f"The weights '{loaded.name}' are for scale {loaded.scale}, not {scale}: choose others.")
+    steps = 0 if name == "pretrained" else steps
+    start = starting_point(loaded.network)
+
+    def run(lr: Images, degradation: Degradation) -> OtherImages:
+        params = start
+        for adapted, _ in adapt(loaded.network, start, lr, degradation, steps):
+            params = adapted
+        return super_resolve(loaded.network, params, lr, degradation)
+
+    return Method(name, steps, loaded.name, run)

@@ -1,0 +1,161 @@
+"""The command line ``mzsr``: finds the command, and turns what goes wrong into one sentence and an exit code.
+
+Exit codes: 0 done, 1 it failed, 2 what was given cannot be used, 130 interrupted. With MZSR_DEBUG=1
+in the environment the traceback is shown as well.
+"""
+
+import contextlib
+import functools
+import io
+import os
+import sys
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+
+import tyro
+from tyro.extras import SubcommandApp
+
+from mzsr_lib import __version__, commands, training_commands
+from mzsr_lib.files import InputError
+
+Command = Callable[..., None]
+
+DESCRIPTION = "Meta-transfer learning for zero-shot super-resolution. Help for a command: mzsr COMMAND --help."
+
+COMMANDS: dict[tuple[str, ...], Command] = {
+    ("degrade",): commands.degrade,
+    ("upscale",): commands.upscale,
+    ("evaluate",): commands.evaluate,
+    ("selfcheck",): commands.selfcheck,
+    ("data", "list"): commands.data_list,
+    ("data", "fetch"): commands.data_fetch,
+    ("weights", "list"): commands.weights_list,
+    ("reproduce",): commands.reproduce,
+}
+
+# Their flags are the fields of a config, and their defaults those of a preset: made when they are asked for.
+TRAINING: dict[tuple[str, ...], Callable[[str], Command]] = {
+    ("pretrain",): training_commands.pretrain_command,
+    ("meta-train",): training_commands.meta_train_command,
+}
+TRAINING_HELP = {
+    ("pretrain",): "Stage 1: train a network on bicubic pairs, from random weights.",
+    ("meta-train",): "Stage 2: meta-train a starting point from which a few gradient steps fit any blur kernel.",
+}
+GROUP_HELP = {"data": "The data sets of the paper.", "weights": "The weights that come with the package."}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code.
+
+    Parameters
+    ----------
+    argv
+        The words after ``mzsr``, by default those of this process.
+    """
+    try:
+        parse(list(sys.argv[1:] if argv is None else argv))()
+        sys.stdout.flush()
+    except BrokenPipeError:  # whoever read our output has seen enough, as in `mzsr data list | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except KeyboardInterrupt:
+        return _fail("Interrupted.", 130)
+    except Exception as error:  # at the border to the user, everything becomes a sentence
+        return _fail(*explain(error))
+    return 0
+
+
+def parse(words: list[str]) -> Callable[[], None]:
+    """Return what the words ask for, ready to be called.
+
+    Raises
+    ------
+    InputError
+        If they make no command.
+    SystemExit
+        After help was shown.
+    """
+    if words == ["--version"]:
+        return lambda: print(f"mzsr {__version__}")
+    for name in (*COMMANDS, *TRAINING):
+        if tuple(words[: len(name)]) == name:
+            command = COMMANDS.get(name) or TRAINING[name](training_commands.preset_in(words))
+            program, rest = f"mzsr {' '.join(name)}", words[len(name) :]
+            with _complaints(program):
+                return tyro.cli(_postponed(command), prog=program, args=rest)
+    with _complaints("mzsr"):
+        return _overview().cli(prog="mzsr", description=DESCRIPTION, args=words)
+
+
+def _postponed(command: Command) -> Callable[..., Callable[[], None]]:
+    """Return a function with the same flags that does the work only when its result is called."""
+
+    @functools.wraps(command)
+    def postponed(*positional: object, **flags: object) -> Callable[[], None]:
+        return functools.partial(command, *positional, **flags)
+
+    return postponed
+
+
+def _overview() -> SubcommandApp:
+    """Return all commands with the first line of their help, for whoever asks for help or mistypes a name."""
+    app = SubcommandApp()
+    groups: dict[str, SubcommandApp] = {}
+    for first, *second in (*COMMANDS, *TRAINING):
+        name = (first, *second)
+        if second and first not in groups:
+            groups[first] = app.command(SubcommandApp(), name=first, help=GROUP_HELP[first])
+        text = TRAINING_HELP.get(name) or COMMANDS[name].__doc__.partition("\n")[0]
+        groups.get(first, app).command(lambda: None, name=name[-1], help=text)
+    return app
+
+
+@contextlib.contextmanager
+def _complaints(program: str) -> Iterator[None]:
+    """Turn tyro's framed complaint about a command line into an `InputError` of one sentence."""
+    complaint = io.StringIO()
+    try:
+        with contextlib.redirect_stderr(complaint):
+            yield
+    except SystemExit as stop:
+        if stop.code in (0, None):
+            raise
+        raise InputError(f"{_unframed(complaint.getvalue())} See '{program} --help'.") from None
+
+
+def _unframed(text: str) -> str:
+    """Return the first paragraph inside a frame of box characters as one line, without the help quoted in it."""
+    lines = [line.strip("│").rstrip() for line in text.splitlines() if line.startswith("│")]
+    rules = [number for number, line in enumerate(lines) if line and not line.strip(" ─")]
+    said = [line.strip() for line in lines[: rules[0] if rules else None] if not line.startswith(" " * 8)]
+    sentence = " ".join(said) or " ".join(text.split())
+    return sentence.rstrip(".") + "."
+
+
+def explain(error: Exception) -> tuple[str, int]:
+    """Return a sentence about an error, and the exit code."""
+    if isinstance(error, InputError):
+        return str(error), 2
+    from mzsr_lib.loop import TrainingFailed
+    from mzsr_lib.selfcheck import SelfCheckFailed
+
+    if isinstance(error, TrainingFailed | SelfCheckFailed):
+        return str(error), 1
+    text = str(error).lower()
+    if isinstance(error, MemoryError) or "out of memory" in text or "can't allocate memory" in text:
+        return "There is not enough memory for this: take a smaller picture, patch or batch, or another --device.", 1
+    reason = (str(error).splitlines() or ["no reason given"])[0]
+    return f"Something unexpected went wrong ({type(error).__name__}: {reason}): set MZSR_DEBUG=1 to see where.", 1
+
+
+def _fail(sentence: str, code: int) -> int:
+    """Print the sentence, once for all processes of a group, and return the code."""
+    if os.environ.get("MZSR_DEBUG"):
+        traceback.print_exc()
+    if os.environ.get("RANK", "0") == "0":
+        print(f"mzsr: {' '.join(sentence.split())}", file=sys.stderr)
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

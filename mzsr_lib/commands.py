@@ -1,0 +1,224 @@
+"""What each command of ``mzsr`` does. The signatures are the flags and the docstrings the help; see `cli`.
+
+The library is imported inside the functions, so that help comes at once.
+"""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+from tyro.conf import Positional, arg
+
+Kernel = Annotated[
+    str,
+    arg(
+        metavar="KERNEL",
+        help="Blur kernel on the high-resolution grid: g0.2d, g2.0d, gani_d, g1.3b or bicubic; or three numbers such "
+        "as 4.0,1.0,-0.5 (two variances in px^2 and an angle in radians); or a .mat, .npy or .png file.",
+    ),
+]
+Scale = Annotated[int, arg(metavar="2|3|4", help="Size of the high resolution / size of the low resolution.")]
+Mode = Annotated[
+    str | None,
+    arg(metavar="direct|bicubic", help="How pixels are dropped after the blur; by default as the kernel's name says."),
+]
+Seed = Annotated[int, arg(help="Everything random follows from it.")]
+Device = Annotated[str, arg(metavar="auto|cpu|cuda", help="Where to compute; auto takes a GPU when there is one.")]
+Weights = Annotated[
+    str | None,
+    arg(
+        metavar="NAME|FILE",
+        help="Shipped weights or a .safetensors file; by default those shipped for the method and scale.",
+    ),
+]
+DataRoot = Annotated[
+    Path | None,
+    arg(
+        metavar="DIR", help="Parent folder of the data sets; by default the environment variable MZSR_DATA, or a cache."
+    ),
+]
+
+
+def degrade(
+    hr: Annotated[Positional[Path], arg(metavar="HR", help="The high-resolution picture.")],
+    lr: Annotated[Positional[Path], arg(metavar="LR", help="The file to write; its ending names the format.")],
+    *,
+    kernel: Kernel,
+    scale: Scale = 2,
+    mode: Mode = None,
+    noise: Annotated[
+        float, arg(help="Standard deviation of white Gaussian noise; 1.0 is the range from black to white.")
+    ] = 0.0,
+    seed: Seed = 0,
+    device: Device = "auto",
+) -> None:
+    """Make a low-resolution picture: blur, keep every scale-th pixel, round to 8 bits.
+
+    Example: mzsr degrade HR.png LR.png --kernel g2.0d --scale 2
+    """
+    from mzsr_lib import distributed, images, kernels, pictures
+    from mzsr_lib.degradation import from_setting
+
+    images.check_suffix(lr)
+    where = distributed.pick_device(device)
+    degradation = from_setting(kernels.parse(kernel), scale, mode, noise).to(where)
+    picture, cut = pictures.crop(images.read(hr), scale)
+    degradation.check(picture.image)
+    pictures.check_output(lr, picture)
+    if cut:
+        note(cut)
+    pictures.save(lr, pictures.degrade(picture, degradation, seed))
+
+
+def upscale(
+    lr: Annotated[Positional[Path], arg(metavar="LR", help="The low-resolution picture.")],
+    sr: Annotated[Positional[Path], arg(metavar="SR", help="The file to write; its ending names the format.")],
+    *,
+    kernel: Kernel,
+    scale: Scale = 2,
+    steps: Annotated[
+        int | None, arg(metavar="N", help="Gradient updates on the picture; by default 10, and at most 3000 for zssr.")
+    ] = None,
+    method: Annotated[str, arg(metavar="mzsr|bicubic|pretrained|zssr", help="How to super-resolve.")] = "mzsr",
+    weights: Weights = None,
+    mode: Mode = None,
+    seed: Seed = 0,
+    device: Device = "auto",
+) -> None:
+    """Super-resolve a picture whose blur kernel is known.
+
+    Example: mzsr upscale LR.png SR.png --kernel g2.0d --scale 2 --steps 10
+    """
+    from mzsr_lib import distributed, evaluation, images, kernels, pictures
+    from mzsr_lib.degradation import from_setting
+
+    images.check_suffix(sr)
+    picture, where = images.read(lr), distributed.pick_device(device)
+    degradation = from_setting(kernels.parse(kernel), scale, mode).to(where)
+    built = evaluation.sweep([method], None if steps is None else [steps], weights, seed, where, scale)[0]
+    pictures.check_size(picture, degradation)
+    pictures.check_output(sr, picture)
+    if doubt := evaluation.doubt(built, degradation):
+        note(doubt)
+    pictures.save(sr, pictures.upscale(picture, built, degradation))
+
+
+def evaluate(
+    folder: Annotated[Positional[Path], arg(metavar="DIR", help="Folder of high-resolution pictures.")],
+    *,
+    kernel: Kernel,
+    scale: Scale = 2,
+    method: Annotated[
+        tuple[str, ...], arg(metavar="bicubic|pretrained|mzsr|zssr", help="One or more, with spaces between.")
+    ] = ("mzsr",),
+    steps: Annotated[
+        tuple[int, ...],
+        arg(metavar="N", help="Gradient updates, one or more numbers; by default 10, and at most 3000 for zssr."),
+    ] = (),
+    output: Annotated[Path | None, arg(metavar="ROWS.csv", help="File for one row a picture.")] = None,
+    weights: Weights = None,
+    mode: Mode = None,
+    seed: Seed = 0,
+    device: Device = "auto",
+) -> None:
+    """Degrade every picture of a folder, super-resolve it, and print mean PSNR (dB) and SSIM as a Markdown table.
+
+    Settings that the paper prints are preceded by the self-check; see mzsr selfcheck --help.
+
+    Example: mzsr evaluate DIR --kernel g2.0d --scale 2 --method bicubic mzsr --steps 1 10 --output rows.csv
+    """
+    from mzsr_lib import distributed, evaluation, files, images, kernels
+    from mzsr_lib.degradation import from_setting
+
+    images.paths_in(folder)
+    setting, where = kernels.parse(kernel), distributed.pick_device(device)
+    degradation = from_setting(setting, scale, mode)
+    methods = evaluation.sweep(method, steps, weights, seed, where, scale)
+    if output:
+        files.check_writable(output)
+    for doubt in dict.fromkeys(evaluation.doubt(built, degradation) for built in methods):
+        if doubt:
+            note(doubt)
+    rows = evaluation.evaluate(folder, setting, scale, methods, mode, seed, where, progress=True)
+    if output:
+        files.write_rows(output, rows)
+    print(evaluation.table(evaluation.means(rows)))
+
+
+def selfcheck(data: DataRoot = None, device: Device = "auto") -> None:
+    """Check that plain bicubic gives the PSNR (dB) that the paper prints, on those of its data sets that are there.
+
+    The exit code is 1 when a cell is off by more than 0.02 dB.
+
+    Example: mzsr selfcheck --data DIR
+    """
+    from mzsr_lib import distributed, selfcheck
+
+    rows = selfcheck.selfcheck(data, distributed.pick_device(device), progress=True)
+    print(selfcheck.table(rows), end="\n\n")
+    print(selfcheck.summary(rows))
+
+
+def data_list(data: DataRoot = None) -> None:
+    """List the data sets: files, size in MB, how many files are present, and whether those are right (SHA-256).
+
+    Example: mzsr data list
+    """
+    from tabulate import tabulate
+
+    from mzsr_lib import downloads
+
+    print(tabulate(downloads.datasets(data), headers="keys", tablefmt="pipe"))
+    print(f"\nThey lie in {data or downloads.data_root()}.")
+
+
+def data_fetch(
+    names: Annotated[Positional[tuple[str, ...]], arg(metavar="NAME", help="Data sets; see mzsr data list.")],
+    data: DataRoot = None,
+) -> None:
+    """Download data sets; every file is verified (SHA-256), and what is already there is kept.
+
+    Example: mzsr data fetch set5 bsd100
+    """
+    from mzsr_lib import downloads
+
+    for folder in downloads.fetch(names, data):
+        print(folder)
+
+
+def weights_list() -> None:
+    """List the weights that come with the package, and what they say of themselves (held-out PSNR in dB).
+
+    Example: mzsr weights list
+    """
+    from tabulate import tabulate
+
+    from mzsr_lib import weights
+
+    shown = ("stage", "scale", "step", "minutes", "device", "commit", "date", "held_out")
+    rows = []
+    for name, path in weights.shipped().items():
+        facts = weights.read_provenance(path)
+        rows.append({"name": name} | {key: facts.get(key, "-") for key in shown})
+    print(tabulate(rows, headers="keys", tablefmt="pipe") if rows else "No weights come with this package.")
+
+
+def reproduce(
+    profile: Annotated[
+        str, arg(metavar="quick|full", help="quick: minutes, no download; full: the paper's scale.")
+    ] = "quick",
+    only: Annotated[str | None, arg(metavar="NN", help="Run this notebook alone.")] = None,
+    start: Annotated[str | None, arg(name="from", metavar="NN", help="Run from this notebook on.")] = None,
+) -> None:
+    """Run the notebooks in order, and keep what they show in runs/, results/ and figures/.
+
+    Example: mzsr reproduce --profile quick --from 03
+    """
+    from mzsr_lib import reproduce
+
+    reproduce.run(profile, only, start)
+
+
+def note(sentence: str) -> None:
+    """Say something beside the result."""
+    print(sentence, file=sys.stderr)

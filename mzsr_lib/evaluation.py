@@ -1,0 +1,242 @@
+"""Score methods on a folder of pictures: one row a picture with its provenance, and a table of means."""
+
+import time
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from statistics import fmean
+
+import torch
+from tabulate import tabulate
+from tqdm import tqdm
+
+from mzsr_lib import baselines, downloads, images, metrics, published, selfcheck, weights
+from mzsr_lib.baselines import Method
+from mzsr_lib.degradation import Degradation, from_setting
+from mzsr_lib.files import InputError, git_commit
+from mzsr_lib.kernels import KernelPrior, Setting
+from mzsr_lib.shapes import Images, OtherImages
+from mzsr_lib.zero_shot import ZeroShotConfig
+
+Row = dict[str, object]
+
+# fmt: off
+COLUMNS = (
+    "dataset", "image", "kernel", "mode", "scale", "method", "steps", "psnr", "ssim",
+    "seconds", "device", "weights", "commit", "seed", "selfcheck",
+)
+# fmt: on
+
+# Rows that agree in these are averaged.
+GROUP = ("dataset", "kernel", "mode", "scale", "method", "steps", "weights")
+
+DEFAULT_STEPS = {"bicubic": 0, "pretrained": 0, "mzsr": 10, "zssr": ZeroShotConfig.steps}
+
+
+def sweep(
+    names: Sequence[str],
+    steps: Sequence[int] | None = None,
+    weights_name: str | Path | None = None,
+    seed: int = 0,
+    device: torch.device | str = "cpu",
+    scale: int = 2,
+) -> list[Method]:
+    """Build every method with every number of steps; those that take no steps come once.
+
+    Parameters
+    ----------
+    names
+        Of `baselines.METHODS`.
+    steps
+        Updates at test time; by default `DEFAULT_STEPS`.
+    weights_name
+        A shipped name or a file, for the one method among `names` that has weights.
+    seed, device, scale
+        See `baselines.build`.
+
+    Raises
+    ------
+    InputError
+        If a method cannot be built, or weights are given for two methods.
+    """
+    if not names:
+        raise InputError(f"No method is named: choose from {', '.join(baselines.METHODS)}.")
+    weighted = {"pretrained", "mzsr"} & set(names)
+    if weights_name is not None and len(weighted) != 1:
+        found = " and ".join(sorted(weighted)) or "neither"
+        raise InputError(
+            f"Weights are for one method, pretrained or mzsr, and here is {found}: evaluate them one by one."
+        )
+    methods = {}
+    for name in names:
+        default = [DEFAULT_STEPS.get(name, 0)]
+        for count in steps or default:
+            chosen = weights_name if name in weighted else None
+            method = baselines.build(name, count, chosen, seed, device, scale)
+            methods.setdefault((method.name, method.steps), method)
+    return list(methods.values())
+
+
+def doubt(method: Method, degradation: Degradation) -> str | None:
+    """Say in one sentence why a kernel is outside what meta-trained weights were trained for, or return None."""
+    if method.name != "mzsr":
+        return None
+    settings = weights.read_provenance(weights.locate(method.weights)).get("settings", {})
+    low, high = settings.get("prior_low") or 1.0, settings.get("prior_high") or 2.5 * degradation.scale
+    return KernelPrior(low, high).doubt(degradation.kernel.cpu())
+
+
+def evaluate(
+    folder: str | Path,
+    setting: Setting,
+    scale: int,
+    methods: Sequence[Method],
+    mode: str | None = None,
+    seed: int = 0,
+    device: torch.device | str = "cpu",
+    progress: bool = False,
+) -> list[Row]:
+    """Degrade the pictures of a folder, super-resolve them with each method, and score (the paper's protocol).
+
+    When the paper prints a bicubic score for the setting, plain bicubic is compared with it first.
+
+    Parameters
+    ----------
+    folder
+        High-resolution pictures; they are cropped to a multiple of the scale.
+    setting
+        The kernel, see `kernels.parse`.
+    scale
+        2, 3 or 4.
+    methods
+        See `sweep`.
+    mode
+        ``"direct"`` or ``"bicubic"`` instead of the setting's own sampling.
+    seed
+        What the methods were built with; kept in the rows.
+    device
+        Where the methods were put.
+    progress
+        Show a bar.
+
+    Returns
+    -------
+    list
+        Rows with `COLUMNS`; psnr in dB, seconds of the method alone.
+
+    Raises
+    ------
+    InputError
+        If a picture is too small, before any work.
+    selfcheck.SelfCheckFailed
+        If plain bicubic does not give what the paper prints.
+    """
+    degradation = from_setting(setting, scale, mode).to(device)
+    paths = images.paths_in(folder)
+    for path in paths:
+        _check_picture(path, degradation, any(method.name != "bicubic" for method in methods))
+    name = downloads.recognise(folder) or Path(folder).resolve().name
+    facts = {"dataset": name, "kernel": setting.name, "mode": degradation.mode, "scale": scale}
+    provenance = {"device": str(device), "commit": git_commit(), "seed": seed}
+    rows, outcome = [], None
+    with tqdm(total=len(methods) * len(paths), unit="picture", disable=None if progress else True) as bar:
+        for method in sorted(methods, key=lambda method: method.name != "bicubic"):
+            if method.name != "bicubic" and outcome is None:
+                outcome = _check_pipeline(folder, setting, degradation, mode, rows)
+            for path in paths:
+                rows.append({**facts, "image": path.name, **_scored(path, method, degradation), **provenance})
+                bar.update()
+    outcome = outcome or _check_pipeline(folder, setting, degradation, mode, rows)
+    return [{column: (row | {"selfcheck": outcome})[column] for column in COLUMNS} for row in rows]
+
+
+def _check_picture(path: Path, degradation: Degradation, adapts: bool) -> None:
+    """Raise `InputError` when a picture, or its low-resolution version, is too small for the kernel."""
+    try:
+        hr = images.crop_to_multiple(images.load(path), degradation.scale)
+        degradation.check(hr)
+        metrics.protocol_luma(hr, degradation.scale)
+        if adapts:
+            degradation.check(
+                images.crop_to_multiple(hr[..., :: degradation.scale, :: degradation.scale], degradation.scale)
+            )
+    except InputError as error:
+        raise InputError(f"{path.name} cannot be used: {error}") from None
+
+
+def _check_pipeline(
+    folder: str | Path, setting: Setting, degradation: Degradation, mode: str | None, rows: Sequence[Row]
+) -> str:
+    """Return the outcome of the self-check of this setting; the bicubic rows, if there are any, are its scores."""
+    printed = selfcheck.expected(folder, setting, degradation.scale, mode)
+    if printed is None:
+        return selfcheck.NOT_APPLICABLE
+    scores = [row["psnr"] for row in rows if row["method"] == "bicubic"]
+    psnr = fmean(scores) if scores else selfcheck.bicubic_psnr(folder, [degradation])[0]
+    return selfcheck.require(downloads.recognise(folder), setting.name, degradation.scale, psnr, printed)
+
+
+def _scored(path: Path, method: Method, degradation: Degradation) -> Row:
+    """Degrade one picture, run the method on it, and return what is to be noted."""
+    hr = images.crop_to_multiple(images.load(path), degradation.scale).to(degradation.kernel.device)
+    sr, seconds = _timed(method, degradation(hr), degradation)
+    psnr, ssim = metrics.score(sr, hr, degradation.scale)
+    scores = {"psnr": round(psnr, 4), "ssim": round(ssim, 5), "seconds": round(seconds, 4)}
+    return {"method": method.name, "steps": method.steps, "weights": method.weights, **scores}
+
+
+def _timed(method: Method, lr: Images, degradation: Degradation) -> tuple[OtherImages, float]:
+    """Return the picture and the seconds it took; a GPU works on its own clock, so it is waited for."""
+    wait = torch.cuda.synchronize if lr.is_cuda else lambda: None
+    wait()
+    began = time.perf_counter()
+    sr = method(lr, degradation)
+    wait()
+    return sr, time.perf_counter() - began
+
+
+def means(rows: Iterable[Row]) -> list[Row]:
+    """Average rows (from `evaluate`, or read back from its file) over the pictures.
+
+    The columns are those of `GROUP`, then images (their number), psnr, ssim, seconds, published (what
+    the paper prints, where the self-check says that it can be compared) and selfcheck (its outcome).
+    """
+    groups: dict[tuple, list[Row]] = {}
+    for row in rows:
+        groups.setdefault(tuple(str(row[column]) for column in (*GROUP, "selfcheck")), []).append(row)
+    return [_mean(members) for members in groups.values()]
+
+
+def _mean(rows: Sequence[Row]) -> Row:
+    first = rows[0]
+    averages = {column: fmean(float(row[column]) for row in rows) for column in ("psnr", "ssim", "seconds")}
+    compared = {"published": _published(first), "selfcheck": first["selfcheck"]}
+    return {**{column: first[column] for column in GROUP}, "images": len(rows), **averages, **compared}
+
+
+def _published(row: Row) -> published.Value | None:
+    if row["selfcheck"] not in (selfcheck.PASSED, selfcheck.EXCEPTION):
+        return None
+    steps = int(row["steps"])
+    # The paper gives no number of steps for ZSSR: it is the method with its authors' settings.
+    if row["method"] == "zssr":
+        steps = None if steps == DEFAULT_STEPS["zssr"] else steps
+    return published.lookup(row["dataset"], row["kernel"], int(row["scale"]), row["method"], steps)
+
+
+def table(averages: Sequence[Row]) -> str:
+    """Return `means` as a Markdown table: PSNR in dB, SSIM, the paper's PSNR / SSIM, and seconds a picture.
+
+    A sentence below names the known exceptions of the self-check that are among the settings.
+    """
+    shown, notes = [], {}
+    for row in averages:
+        value = row["published"]
+        printed = "-" if value is None else f"{value.psnr:.2f} / {value.ssim:.3f}"
+        cells = {column: row[column] for column in (*GROUP, "images")} | {"weights": row["weights"] or "-"}
+        numbers = {"PSNR (dB)": f"{row['psnr']:.2f}", "SSIM": f"{row['ssim']:.3f}", "published": printed}
+        shown.append({**cells, **numbers, "s / image": f"{row['seconds']:.3g}"})
+        if row["selfcheck"] == selfcheck.EXCEPTION:
+            notes[selfcheck.exception_note(row["dataset"], row["kernel"], int(row["scale"]))] = None
+    aligned = ["right" if column in ("scale", "steps", "images") else "left" for column in (*GROUP, "images")]
+    text = tabulate(shown, headers="keys", tablefmt="pipe", disable_numparse=True, colalign=(*aligned, *["right"] * 4))
+    return "\n\n".join([text, *notes])

@@ -1,0 +1,112 @@
+"""The look that all figures share: colours, sizes in pixels, and PNG bytes that are always the same.
+
+Figures are made without pyplot: nothing is kept open and no setting of the user's is changed.
+"""
+
+import io
+from pathlib import Path
+
+import matplotlib
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from mzsr_lib.files import InputError, atomic_path
+
+# One colour a method, after Okabe and Ito: distinct for colour-blind readers too. "wrong" is for a
+# method that is told something wrong on purpose.
+COLOURS = {
+    "bicubic": "#767676",
+    "pretrained": "#d98c00",
+    "mzsr": "#0072b2",
+    "zssr": "#009e73",
+    "wrong": "#c44e00",
+}
+INK, PALE, MARK = "#222222", "#dddddd", "#ffd400"
+FONT_SIZE = 9.5
+
+DPI = 100  # all sizes are in pixels of the picture
+GAP, LINE = 12, 17  # between things, and of a line of text
+SUFFIXES = (".png", ".svg")
+
+
+class Drawing(Figure):
+    """A Figure that a notebook shows as a picture."""
+
+    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, object]:
+        return {"image/png": png(self), "text/plain": repr(self)}
+
+
+def colour(name: str) -> str:
+    """Return a method's colour, by its name or a title that begins with it: ``"MZSR, 1 update"``."""
+    plain = name.lower().replace("-", "")
+    return next((value for method, value in COLOURS.items() if plain.startswith(method)), INK)
+
+
+def png(figure: Figure) -> bytes:
+    """Return a figure as the bytes of a PNG file, without a date or the name of a program."""
+    buffer = io.BytesIO()
+    _write(figure, buffer, ".png")
+    return buffer.getvalue()
+
+
+def save(figure: Figure, path: str | Path) -> None:
+    """Write a figure as .png or .svg, whole or not at all; the same figure gives the same bytes.
+
+    Raises
+    ------
+    InputError
+        If the file has another ending.
+    """
+    path = Path(path)
+    if path.suffix not in SUFFIXES:
+        known = " or ".join(SUFFIXES)
+        raise InputError(f"{path} has the ending '{path.suffix}': a figure is written as {known}.")
+    with atomic_path(path) as temporary:
+        _write(figure, temporary, path.suffix)
+
+
+def _write(figure: Figure, target: object, suffix: str) -> None:
+    unsaid = {"Software": None} if suffix == ".png" else {"Date": None, "Creator": None}
+    with matplotlib.rc_context({"svg.hashsalt": "mzsr"}):
+        figure.savefig(target, format=suffix[1:], dpi=DPI, metadata=unsaid, facecolor="white")
+
+
+def sheet(width: int, height: int) -> Drawing:
+    """Return an empty figure of so many pixels."""
+    return Drawing(figsize=(width / DPI, height / DPI), dpi=DPI)
+
+
+def text(figure: Figure, left: float, top: float, words: str, **style: object) -> None:
+    """Write a line whose top left corner is at a pixel, counted from the top left of the figure."""
+    width, height = figure.get_size_inches() * DPI
+    look = {"fontsize": FONT_SIZE, "color": INK, "va": "top", "ha": "left"} | style
+    figure.text(left / width, 1 - top / height, words, **look)
+
+
+def frame(figure: Figure, box: tuple[int, int, int, int]) -> Axes:
+    """Add axes without ticks that fill a box (left, top, width, height) of pixels exactly."""
+    (left, top, w, h), (width, height) = box, figure.get_size_inches() * DPI
+    axes = figure.add_axes((left / width, 1 - (top + h) / height, w / width, h / height))
+    axes.set_axis_off()
+    return axes
+
+
+def chart(width: int, height: int, left: int = 64, top: int = 20) -> tuple[Drawing, Axes]:
+    """Return a figure of so many pixels and its axes, which begin `left` and `top` pixels from its edges."""
+    figure = sheet(width, height)
+    size = ((width - left - 20) / width, (height - top - 52) / height)
+    axes = figure.add_axes((left / width, 52 / height, *size))
+    tidy(axes)
+    return figure, axes
+
+
+def tidy(axes: Axes) -> None:
+    """Give axes a pale grid, and no lines at the top and on the right."""
+    axes.grid(color=PALE, linewidth=0.8)
+    axes.set_axisbelow(True)
+    axes.spines[["top", "right"]].set_visible(False)
+
+
+def legend(axes: Axes, **place: object) -> None:
+    """Explain the lines of axes, without a frame."""
+    axes.legend(frameon=False, fontsize=FONT_SIZE, **place)

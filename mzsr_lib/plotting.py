@@ -1,0 +1,243 @@
+"""Arrays and rows in, a matplotlib Figure out.
+
+Pictures are drawn with 0 as black and 1 as white, whatever they contain; a crop is enlarged by a whole
+number, so that each of its pixels is a square of exactly its own colour.
+"""
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from matplotlib.axes import Axes
+from matplotlib.patches import Rectangle
+
+from mzsr_lib.files import InputError
+from mzsr_lib.look import (
+    COLOURS,
+    DPI,
+    GAP,
+    INK,
+    LINE,
+    MARK,
+    Drawing,
+    chart,
+    colour,
+    frame,
+    legend,
+    save,
+    sheet,
+    text,
+    tidy,
+)
+from mzsr_lib.shapes import Images, Kernel, OtherImages
+
+__all__ = ["comparison", "differences", "draw_kernel", "kernel", "save", "training_curve", "updates"]
+
+ZOOM, WHOLE, KERNEL = 180, 300, 84  # px: about the side of a crop, a whole picture and a kernel
+Crop = tuple[int, int, int]
+Box = tuple[int, int, int, int]
+
+
+def comparison(
+    pictures: Mapping[str, Images],
+    captions: Mapping[str, str],
+    crop: Crop,
+    kernel: Kernel | None = None,
+) -> Drawing:
+    """Show one picture whole, and beside it the same crop of every picture, enlarged.
+
+    Parameters
+    ----------
+    pictures
+        By title, each (1, 3, H, W) in [0, 1]. The first is the one shown whole; one of another size
+        (a low-resolution picture) is stretched to the size of the first, pixel by pixel.
+    captions
+        By title, a line such as ``"34.1 dB"``; a picture may go without.
+    crop
+        (top, left, size) in px of the first picture; marked in it.
+    kernel
+        Drawn under the whole picture.
+
+    Raises
+    ------
+    InputError
+        If the crop does not lie inside the picture.
+    """
+    first = next(iter(pictures.values()))
+    _check_crop(first, crop)
+    count, side = len(pictures), crop[2] * max(1, ZOOM // crop[2])
+    rows = 1 if count <= 3 else 2
+    columns, cell = math.ceil(count / rows), side + 2 * LINE + GAP
+    below = 0 if kernel is None else KERNEL + GAP
+    width, height = _fitted(first, WHOLE, rows * cell - 2 * GAP - below)
+    figure = sheet(3 * GAP + width + columns * (side + GAP) - GAP, rows * cell + GAP)
+    _whole(figure, first, crop, kernel, (GAP, GAP, width, height))
+    for number, (title, picture) in enumerate(pictures.items()):
+        row, column = divmod(number, columns)
+        left, top = 2 * GAP + width + column * (side + GAP), GAP + row * cell
+        _zoom(figure, picture, first, crop, (left, top, side, side))
+        text(figure, left, top + side + 2, title, color=colour(title), weight="bold")
+        text(figure, left, top + side + 2 + LINE, captions.get(title, ""))
+    return figure
+
+
+def _check_crop(picture: Images, crop: Crop) -> None:
+    (height, width), (top, left, size) = picture.shape[-2:], crop
+    if min(top, left) < 0 or size < 1 or top + size > height or left + size > width:
+        where = f"the picture of {width} x {height} px"
+        raise InputError(f"The crop {crop} (top, left, size) does not lie inside {where}.")
+
+
+def _fitted(picture: Images, width: int, height: int) -> tuple[int, int]:
+    """Return the largest size (w, h) with the picture's proportions inside (width, height)."""
+    factor = min(width / picture.shape[-1], height / picture.shape[-2])
+    return round(picture.shape[-1] * factor), round(picture.shape[-2] * factor)
+
+
+def _draw(axes: Axes, picture: Images, like: OtherImages, interpolation: str) -> None:
+    """Draw a picture in the pixel coordinates of another one."""
+    values = picture[0].detach().clamp(0, 1).permute(1, 2, 0).cpu().numpy()
+    extent = (0, like.shape[-1], like.shape[-2], 0)
+    axes.imshow(values, vmin=0, vmax=1, extent=extent, interpolation=interpolation, aspect="auto")
+
+
+def _zoom(figure: Drawing, picture: Images, like: OtherImages, crop: Crop, box: Box) -> None:
+    axes, (top, left, size) = frame(figure, box), crop
+    _draw(axes, picture, like, "nearest")
+    axes.set(xlim=(left, left + size), ylim=(top + size, top))
+
+
+def _whole(figure: Drawing, picture: Images, crop: Crop, kernel: Kernel | None, box: Box) -> None:
+    axes, (top, left, size) = frame(figure, box), crop
+    _draw(axes, picture, picture, "antialiased")
+    for width, edge in ((4, INK), (2, MARK)):
+        mark = Rectangle((left, top), size, size, fill=False, edgecolor=edge, linewidth=width * 72 / DPI)
+        axes.add_patch(mark)
+    axes.set(xlim=(0, picture.shape[-1]), ylim=(picture.shape[-2], 0))
+    if kernel is not None:
+        side = kernel.shape[-1] * max(1, KERNEL // kernel.shape[-1])
+        place = box[1] + box[3] + GAP
+        draw_kernel(frame(figure, (box[0], place, side, side)), kernel)
+        text(figure, box[0] + side + GAP, place, "the blur kernel,")
+        text(figure, box[0] + side + GAP, place + LINE, f"{kernel.shape[-1]} x {kernel.shape[-1]} px")
+
+
+def draw_kernel(axes: Axes, kernel: Kernel) -> None:
+    """Draw a kernel into axes, an inset for instance: black is zero, white is its largest value."""
+    values = kernel.detach().cpu().numpy()
+    axes.imshow(values, cmap="gray", vmin=0, vmax=values.max(), interpolation="nearest", aspect="auto")
+
+
+def kernel(kernels: Mapping[str, Kernel]) -> Drawing:
+    """Draw blur kernels side by side on one grid, by title; smaller ones are padded with zeros."""
+    size = max(values.shape[-1] for values in kernels.values())
+    side = size * max(1, 126 // size)
+    figure = sheet(GAP + len(kernels) * (side + GAP), GAP + side + LINE + GAP)
+    for number, (title, values) in enumerate(kernels.items()):
+        left = GAP + number * (side + GAP)
+        padded = torch.nn.functional.pad(values, [(size - values.shape[-1]) // 2] * 4)
+        draw_kernel(frame(figure, (left, GAP, side, side)), padded)
+        text(figure, left, GAP + side + 2, title, weight="bold")
+    return figure
+
+
+def updates(rows: Mapping[str, Sequence[Mapping]], ylabel: str = "PSNR (dB)") -> Drawing:
+    """Draw PSNR against the number of updates: by title, rows with ``steps`` and ``psnr``.
+
+    A second line of the same colour is dashed, a third one dotted.
+    """
+    figure, axes = chart(760, 340)
+    drawn = []
+    for title, members in rows.items():
+        points = sorted((int(row["steps"]), float(row["psnr"])) for row in members)
+        style = {"color": colour(title), "linestyle": ("-", "--", ":")[drawn.count(colour(title)) % 3]}
+        axes.plot(*zip(*points, strict=True), marker="o", markersize=4, label=title, **style)
+        drawn.append(colour(title))
+    axes.set(xlabel="updates", ylabel=ylabel)
+    axes.xaxis.get_major_locator().set_params(integer=True)
+    legend(axes)
+    return figure
+
+
+def differences(cells: Sequence[Mapping]) -> Drawing:
+    """Draw ours minus published: a line for each data set and kernel, a dot for each method.
+
+    Parameters
+    ----------
+    cells
+        With ``dataset``, ``kernel``, ``method``, ``steps`` and ``difference`` in dB.
+    """
+    lines = list(dict.fromkeys((cell["dataset"], cell["kernel"]) for cell in cells))
+    methods = dict.fromkeys((cell["method"], int(cell["steps"])) for cell in cells)
+    figure, axes = chart(760, 110 + 24 * len(lines), left=130, top=40)
+    axes.axvline(0, color=INK, linewidth=1)
+    for method, steps in methods:
+        mine = [cell for cell in cells if (cell["method"], int(cell["steps"])) == (method, steps)]
+        places = [lines.index((cell["dataset"], cell["kernel"])) for cell in mine]
+        values = [float(cell["difference"]) for cell in mine]
+        label = f"{method}, {steps} update{'s' * (steps != 1)}" if steps else method
+        look = {"color": colour(method), "markerfacecolor": "white" if steps == 1 else colour(method)}
+        axes.plot(values, places, "o", markersize=7, label=label, **look)
+    names = [f"{dataset}  {kernel}" for dataset, kernel in lines]
+    axes.set(yticks=range(len(lines)), yticklabels=names, ylim=(len(lines) - 0.5, -0.5))
+    axes.set_xlabel("ours - published (dB); right of the line we are above the paper")
+    legend(axes, ncols=len(methods), loc="lower center", bbox_to_anchor=(0.5, 1))
+    return figure
+
+
+def training_curve(log_path: str | Path) -> Drawing:
+    """Draw a run's log: losses, PSNR on held-out pictures, learning rate; against steps, minutes on top.
+
+    Raises
+    ------
+    InputError
+        If there is no such file or no line in it.
+    """
+    lines = _read_log(log_path)
+    losses = {"support_loss": "support, before the updates", "query_loss": "query, after the updates"}
+    tests = {"psnr_0": "0 updates", "psnr_1": "1 update", "psnr_10": "10 updates"}
+    figure = sheet(760, 640)
+    panels = figure.subplots(3, 1, sharex=True, height_ratios=(3, 3, 1.3))
+    _curves(panels[0], lines, losses if "support_loss" in lines[0] else {"loss": "loss"}, "L1 loss")
+    meta = any("psnr_0" in line for line in lines)
+    _curves(panels[1], lines, tests if meta else {"score": "score"}, "held-out PSNR (dB)", marker="o")
+    _curves(panels[2], lines, {"rate": "rate"}, "learning rate")
+    panels[2].set(xlabel="steps", xlim=(0, lines[-1]["step"]), ylim=(0, None))
+    panels[2].ticklabel_format(axis="y", scilimits=(0, 0))
+    _minutes_on_top(panels[0], lines)
+    figure.subplots_adjust(left=0.11, right=0.96, bottom=0.08, top=0.91, hspace=0.18)
+    figure.align_ylabels(panels)
+    return figure
+
+
+def _read_log(path: str | Path) -> list[dict]:
+    try:
+        lines = [json.loads(line) for line in Path(path).read_text().splitlines()]
+    except (OSError, ValueError) as error:
+        raise InputError(f"The log {path} cannot be read ({error}).") from None
+    if not lines:
+        raise InputError(f"The log {path} is empty: the run has not written a line yet.")
+    return lines
+
+
+def _curves(axes: Axes, lines: Sequence[dict], names: Mapping[str, str], label: str, marker: str = "") -> None:
+    """Draw those values of a log that are there, the later names in deeper blue."""
+    for number, (key, name) in enumerate(names.items()):
+        points = [(line["step"], line[key]) for line in lines if line.get(key) is not None]
+        look = {"marker": marker, "markersize": 3, "color": COLOURS["mzsr"], "label": name}
+        if points:
+            axes.plot(*zip(*points, strict=True), alpha=(number + 1.5) / (len(names) + 0.5), **look)
+    tidy(axes)
+    axes.set_ylabel(label)
+    if len(names) > 1:
+        legend(axes)
+
+
+def _minutes_on_top(axes: Axes, lines: Sequence[dict]) -> None:
+    steps = np.array([0, *(line["step"] for line in lines)], dtype=float)
+    minutes = np.array([0, *(line["seconds"] for line in lines)]) / 60
+    there, back = lambda x: np.interp(x, steps, minutes), lambda x: np.interp(x, minutes, steps)
+    axes.secondary_xaxis("top", functions=(there, back)).set_xlabel("minutes")

@@ -1,0 +1,145 @@
+"""The commands ``mzsr pretrain`` and ``mzsr meta-train``: every setting of their configs is a flag.
+
+A preset chooses the defaults of all other flags, so the functions are made for a preset.
+"""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Annotated
+
+from tyro.conf import OmitArgPrefixes, arg
+
+from mzsr_lib.commands import Device
+from mzsr_lib.files import InputError, check_writable
+
+PRESETS = ("paper", "cpu", "quick")
+
+Folders = Annotated[tuple[Path, ...], arg(metavar="DIR", help="One or more folders of high-resolution pictures.")]
+Output = Annotated[
+    Path,
+    arg(metavar="DIR", help="Folder of the run: checkpoint, log, curve and weights. A run found there is continued."),
+]
+Preset = Annotated[
+    str,
+    arg(
+        metavar="paper|cpu|quick", help="Where the defaults below come from: the paper, or for an hour, or for seconds."
+    ),
+]
+MaxMinutes = Annotated[
+    float | None, arg(metavar="N", help="Stop cleanly after so many minutes; the same command continues.")
+]
+
+
+def preset_in(words: Sequence[str]) -> str:
+    """Return the preset that a command line asks for, before it is parsed: the paper's if none.
+
+    Raises
+    ------
+    InputError
+        If there is no such preset.
+    """
+    chosen = PRESETS[0]
+    for word, following in zip(words, [*words[1:], ""], strict=True):
+        if word.startswith("--preset"):
+            chosen = word.partition("=")[2] or following
+    if chosen not in PRESETS:
+        raise InputError(f"There is no preset '{chosen}': choose one of {', '.join(PRESETS)}.")
+    return chosen
+
+
+def config_of(kind: type, preset: str) -> object:
+    """Return the config of a class with the values of a preset."""
+    return kind() if preset == "paper" else getattr(kind, preset)()
+
+
+def pretrain_command(name: str = "paper") -> Callable[..., None]:
+    """Return the function behind ``mzsr pretrain``, with the defaults of a preset."""
+    from mzsr_lib import training
+
+    Config = OmitArgPrefixes[training.PretrainConfig]
+    default = config_of(training.PretrainConfig, name)
+
+    def pretrain(
+        data: Folders,
+        output: Output,
+        preset: Preset = name,
+        max_minutes: MaxMinutes = None,
+        device: Device = "auto",
+        config: Config = default,
+    ) -> None:
+        """Stage 1: train a network on bicubic pairs, from random weights.
+
+        Example: mzsr pretrain --data bsds500-train bsds500-test --output runs/pretrain --preset cpu --max-minutes 60
+        """
+        _run(training.pretrain, config, data, output, max_minutes, device)
+
+    return pretrain
+
+
+def meta_train_command(name: str = "paper") -> Callable[..., None]:
+    """Return the function behind ``mzsr meta-train``, with the defaults of a preset."""
+    from mzsr_lib import meta_training, weights
+
+    Config = OmitArgPrefixes[meta_training.MetaTrainConfig]
+    default = config_of(meta_training.MetaTrainConfig, name)
+
+    def meta_train(
+        data: Folders,
+        output: Output,
+        preset: Preset = name,
+        init: Annotated[
+            str | None,
+            arg(
+                metavar="NAME|FILE",
+                help="Weights to start from: by default the shipped ones of stage 1; 'none' for random.",
+            ),
+        ] = None,
+        max_minutes: MaxMinutes = None,
+        device: Device = "auto",
+        config: Config = default,
+    ) -> None:
+        """Stage 2: meta-train a starting point from which a few gradient steps fit any blur kernel.
+
+        Example: mzsr meta-train --data bsds500-train --output runs/meta --preset cpu --first-order --max-minutes 60
+        """
+        start = None if init == "none" else init or f"pretrained-x{config.scale}"
+        if start:
+            weights.locate(start)
+        _run(meta_training.meta_train, config, data, output, max_minutes, device, init=start)
+
+    return meta_train
+
+
+def _run(
+    train: Callable[..., Path],
+    config: object,
+    data: Sequence[Path],
+    output: Path,
+    max_minutes: float | None,
+    device: str,
+    **more: object,
+) -> None:
+    """Check what was given, train in the group of processes, draw the curve, and say where the weights are."""
+    from mzsr_lib import distributed, images
+
+    if max_minutes is not None and max_minutes <= 0:
+        raise InputError(f"The time limit is {max_minutes:g} minutes: it must be positive.")
+    for folder in data:
+        images.paths_in(folder)
+    group = distributed.join(device)
+    try:
+        check_writable(output / "log.jsonl")
+        path = train(config, data, output, group, max_minutes, **more)
+        if group.leads:
+            _draw(output)
+            print(f"The weights are in {path}.")
+    finally:
+        distributed.leave()
+
+
+def _draw(output: Path) -> None:
+    """Draw the log of a run, if it has one yet."""
+    from mzsr_lib import plotting
+
+    if (output / "log.jsonl").exists():
+        plotting.save(plotting.training_curve(output / "log.jsonl"), output / "curve.png")

@@ -1,0 +1,23 @@
+"""A pre-training of seconds as a program of its own: for the tests that stop it, or start it twice.
+
+Started with the variables that torchrun sets, it joins its fellows.
+"""
+
+import sys
+
+import torch
+from helpers import small_config, small_pictures
+
+from mzsr_lib import distributed
+from mzsr_lib.training import pretrain
+
+
+def main(output: str, steps: int) -> None:
+    torch.set_num_threads(1)
+    group = distributed.join("cpu")
+    pretrain(small_config(steps=steps, log_every=1), [], output, group, pictures=small_pictures())
+    distributed.leave()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], int(sys.argv[2]))

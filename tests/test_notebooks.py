@@ -1,0 +1,293 @@
+"""Every committed notebook keeps its contract; the contract, the comparison and the runner do their work."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import nbformat
+import pytest
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
+from notebook_contract import problems, shown_text
+
+from mzsr_lib import reproduce
+from mzsr_lib.files import InputError
+
+ROOT = Path(__file__).resolve().parents[1]
+COMMITTED = sorted((ROOT / "notebooks").glob(reproduce.NUMBERED))
+PARAMETERS = 'profile = "quick"  # quick | full'
+KERNEL = {"name": "python3", "display_name": "Python 3", "language": "python"}
+
+
+def write(
+    folder: Path, name: str, *sources: str, title: str = "# Title", parameters: str = PARAMETERS
+) -> Path:
+    """Write a notebook that has not been run: a title, the parameters, and one cell for each source."""
+    folder.mkdir(parents=True, exist_ok=True)
+    tagged = new_code_cell(parameters, metadata={"tags": ["parameters"]})
+    cells = [new_markdown_cell(title), tagged, *map(new_code_cell, sources)]
+    path = folder / name
+    nbformat.write(new_notebook(cells=cells, metadata={"kernelspec": KERNEL}), path)
+    return path
+
+
+@pytest.fixture
+def clone(tmp_path) -> Path:
+    """A folder with two notebooks that write down which profile they were run with."""
+    note = "with open('order.txt', 'a') as f:\n    f.write(f'{} {profile}\\n')"
+    write(tmp_path / "notebooks", "00_first.ipynb", note.format("first", profile="{profile}"))
+    write(tmp_path / "notebooks", "03_second.ipynb", note.format("second", profile="{profile}"))
+    write(tmp_path / "notebooks", "draft.ipynb", "1 / 0")
+    return tmp_path
+
+
+@pytest.fixture(scope="module")
+def stored(tmp_path_factory) -> Path:
+    """A good notebook with its stored outputs, as `make refresh` leaves it."""
+    root = tmp_path_factory.mktemp("stored")
+    path = write(root / "notebooks", "00_good.ipynb", "print('PSNR 28.73 dB')", "6 * 7", "'a word'", "x = 1")
+    reproduce.refresh(root)
+    return path
+
+
+def order(clone: Path) -> list[str]:
+    return (clone / "notebooks" / "order.txt").read_text().splitlines()
+
+
+def edited(source: Path, target: Path, old: str, new: str) -> Path:
+    """Copy a notebook with one piece of its text replaced."""
+    text = source.read_text()
+    assert text.count(old) == 1
+    target.write_text(text.replace(old, new))
+    return target
+
+
+# The committed notebooks
+
+
+@pytest.mark.parametrize("path", COMMITTED, ids=lambda path: path.stem)
+def test_contract(path):
+    assert problems(path) == []
+
+
+def test_the_tutorial_has_a_beginning_and_results():
+    assert {"00_start_here.ipynb", "10_results.ipynb"} <= {path.name for path in COMMITTED}
+
+
+# The contract
+
+
+def test_a_good_notebook_has_no_problems(stored):
+    assert problems(stored) == []
+
+
+BREAKS = {
+    "not run once, in order": lambda nb: nb.cells[2].update(execution_count=None),
+    "An error is stored": lambda nb: nb.cells[5].outputs.append(
+        nbformat.v4.new_output("error", ename="E", evalue="", traceback=[])
+    ),
+    "stderr": lambda nb: nb.cells[5].outputs.append(
+        nbformat.v4.new_output("stream", name="stderr", text="w")
+    ),
+    "show text to compare": lambda nb: nb.cells[2].update(outputs=[]),
+    "exempt from comparison": lambda nb: [
+        c.metadata.update(tags=["nbval-ignore-output"]) for c in nb.cells[2:5]
+    ],
+    "nbval-skip": lambda nb: nb.cells[5].update(source="# NBVAL_SKIP\nx = 1"),
+    "0 cells tagged": lambda nb: nb.cells[1].metadata.update(tags=[]),
+    "name = literal": lambda nb: nb.cells[1].update(source='profile = "quick"  # it\nn = 1 + len("a")  # n'),
+    'not "quick"': lambda nb: nb.cells[1].update(source='profile = "full"  # quick | full'),
+    "no comment": lambda nb: nb.cells[1].update(source='profile = "quick"'),
+    "not python3": lambda nb: nb.metadata.kernelspec.update(name="ir"),
+    "metadata of one run": lambda nb: nb.cells[3].metadata.update(papermill={}),
+    "A cell has 26 lines": lambda nb: nb.cells[5].update(source="x = 1\n" * 25 + "x"),
+    "median code cell": lambda nb: [c.update(source="x = 1\n" * 9) for c in nb.cells[2:]],
+    "not a title": lambda nb: nb.cells[0].update(source="Title"),
+    "lead nowhere": lambda nb: nb.cells[0].update(source="# Title\n[next](07_missing.ipynb)"),
+    "1 exercises and 0 solutions": lambda nb: nb.cells[5].metadata.update(tags=["exercise"]),
+    "larger than 1 MB": lambda nb: nb.cells[0].update(source="# " + "a" * 1_000_000),
+}
+
+
+@pytest.mark.parametrize("sentence", BREAKS)
+def test_each_broken_promise_is_found(stored, tmp_path, sentence):
+    notebook = nbformat.read(stored, as_version=4)
+    BREAKS[sentence](notebook)
+    nbformat.write(notebook, tmp_path / stored.name)
+    found = problems(tmp_path / stored.name)
+    assert any(sentence in problem for problem in found), found
+
+
+def test_a_picture_alone_is_not_compared():
+    for text, counts in (("<Figure size 640x480 with 1 Axes>", False), ("<table>28.73</table>", True)):
+        output = nbformat.v4.new_output("display_data", data={"text/plain": text})
+        assert bool(shown_text(new_code_cell("show", outputs=[output]))) == counts
+
+
+def test_neighbours_must_be_linked(tmp_path):
+    write(tmp_path, "00_first.ipynb", title="# Title\n[next](01_second.ipynb)")
+    write(tmp_path, "01_second.ipynb")
+    missing = "The first cell has no link to 00_first.ipynb."
+    assert missing in problems(tmp_path / "01_second.ipynb")
+    assert not [text for text in problems(tmp_path / "00_first.ipynb") if "link" in text]
+
+
+# The comparison of stored and new outputs
+
+
+def compare(path: Path) -> subprocess.CompletedProcess:
+    """Run nbval on one notebook with the options of `make test`."""
+    sanitize = ["--nbval-sanitize-with", str(ROOT / "tests" / "nbval_sanitize.cfg")]
+    options = [
+        "--nbval",
+        "--nbval-current-env",
+        *sanitize,
+        "--nbval-cell-timeout",
+        "60",
+        "-c",
+        "pyproject.toml",
+    ]
+    command = [sys.executable, "-m", "pytest", *options, "--rootdir", str(path.parent), str(path)]
+    # The outer run's settings, an imposed plug-in or option for instance, are not part of the comparison.
+    clean = {k: v for k, v in os.environ.items() if not k.startswith("PYTEST_")}
+    return subprocess.run(command, cwd=ROOT, env=clean, capture_output=True, text=True, timeout=120)
+
+
+def test_an_untouched_notebook_passes(stored):
+    result = compare(stored)
+    assert result.returncode == 0, result.stdout + result.stderr
+
+
+def test_one_altered_digit_fails(stored, tmp_path):
+    result = compare(edited(stored, tmp_path / "00_good.ipynb", '"PSNR 28.73 dB\\n"', '"PSNR 28.74 dB\\n"'))
+    assert result.returncode == 1, result.stdout + result.stderr
+    assert "1 failed" in result.stdout
+
+
+# The runner
+
+
+def test_notebooks_run_in_order_and_a_second_run_replaces_the_first(clone, capsys):
+    output = reproduce.run(root=clone)
+    assert order(clone) == ["first quick", "second quick"]
+    assert sorted(path.name for path in output.iterdir()) == ["00_first.ipynb", "03_second.ipynb"]
+    assert output == clone / "runs" / "quick"
+    shown = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in shown[2:5]] == ["00_first.ipynb", "03_second.ipynb", "together"]
+    assert shown[-1].startswith(f"Executed notebooks: {output}")
+    (output / "00_first.ipynb").write_text("old")
+    reproduce.run(root=clone, only="00")
+    assert nbformat.read(output / "00_first.ipynb", as_version=4).cells[-1].execution_count == 3
+
+
+def test_the_profile_reaches_the_notebook(clone):
+    output = reproduce.run("full", start=3, root=clone)
+    assert order(clone) == ["second full"]
+    assert [path.name for path in output.iterdir()] == ["03_second.ipynb"]
+
+
+def test_a_clone_is_found_from_any_folder_inside_it(clone, monkeypatch):
+    inside = clone / "a" / "b"
+    inside.mkdir(parents=True)
+    monkeypatch.chdir(inside)
+    assert reproduce.find_root() == clone.resolve()
+
+
+def test_the_data_folder_reaches_the_notebook_and_only_the_notebook(tmp_path, monkeypatch):
+    monkeypatch.delenv("MZSR_DATA", raising=False)
+    source = "import os\nfrom pathlib import Path\nPath('seen.txt').write_text(os.environ['MZSR_DATA'])"
+    path = write(tmp_path / "notebooks", "00_data.ipynb", source)
+    reproduce.run(root=tmp_path, data=tmp_path)
+    assert (path.parent / "seen.txt").read_text() == str(tmp_path.resolve())
+    assert "MZSR_DATA" not in os.environ
+
+
+def test_a_failure_names_the_cell_and_keeps_the_notebook(clone):
+    write(clone / "notebooks", "01_bad.ipynb", "x = 0", "# divide\n1 / x", "print('never')")
+    with pytest.raises(SystemExit) as caught:
+        reproduce.run(root=clone)
+    kept = clone / "runs" / "quick" / "01_bad.ipynb"
+    message = str(caught.value)
+    index = int(re.search(r"01_bad.ipynb failed in cell (\d+) \(`# divide`\): ZeroDivisionError", message)[1])
+    assert nbformat.read(kept, as_version=4).cells[index].source.startswith("# divide")
+    assert str(kept) in message
+    assert order(clone) == ["first quick"], "it should have stopped there"
+
+
+def test_a_failure_ends_the_process_with_code_1_and_no_traceback(tmp_path):
+    write(tmp_path / "notebooks", "00_bad.ipynb", "raise ValueError('first line' + chr(10) + 'second')")
+    code = "from mzsr_lib import reproduce; reproduce.run()"
+    result = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True)
+    assert result.returncode == 1
+    assert "Traceback" not in result.stderr
+    assert "ValueError: first line\n" in result.stderr
+    assert "\nsecond" not in result.stderr
+
+
+def test_a_cell_that_takes_too_long_fails(tmp_path):
+    path = write(tmp_path, "00_slow.ipynb", "import time", "time.sleep(60)")
+    with pytest.raises(reproduce.NotebookFailed, match=r"`time.sleep\(60\)`\): it took longer than 2 s"):
+        reproduce.execute(path, tmp_path / "out.ipynb", {}, cell_timeout=2)
+
+
+def test_a_kernel_that_dies_fails(tmp_path):
+    path = write(tmp_path, "00_dead.ipynb", "import os", "os._exit(1)")
+    with pytest.raises(reproduce.NotebookFailed, match=r"`os._exit\(1\)`\): DeadKernelError"):
+        reproduce.execute(path, tmp_path / "out.ipynb", {}, cell_timeout=60)
+
+
+def test_a_notebook_without_the_parameter_is_refused_before_anything_runs(clone):
+    write(clone / "notebooks", "05_other.ipynb", parameters="size = 3  # px")
+    with pytest.raises(InputError, match=r"05_other.ipynb has no parameter profile; those it has: size"):
+        reproduce.run(root=clone)
+    assert not (clone / "notebooks" / "order.txt").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"profile": "fast"}, "Unknown profile 'fast': choose quick or full"),
+        ({"only": "02"}, "No notebook has the number 02: there are 00, 03"),
+        ({"start": "x"}, "No notebook has the number 0x"),
+        ({"only": "00", "start": "03"}, "not both"),
+        ({"data": "missing"}, "should be a folder"),
+    ],
+)
+def test_wrong_input_is_refused(clone, arguments, message):
+    with pytest.raises(InputError, match=message):
+        reproduce.run(root=clone, **arguments)
+    assert not (clone / "runs").exists()
+
+
+def test_outside_a_clone_one_sentence_says_so(tmp_path):
+    with pytest.raises(InputError, match="run this inside a clone"):
+        reproduce.run(root=tmp_path)
+
+
+# The refresh
+
+
+def test_refreshing_twice_changes_nothing(stored):
+    before = stored.read_bytes()
+    reproduce.refresh(stored.parent)
+    assert stored.read_bytes() == before
+
+
+def test_a_failed_refresh_leaves_the_notebook_as_it_was(tmp_path):
+    path = write(tmp_path / "notebooks", "00_bad.ipynb", "1 / 0")
+    before = path.read_bytes()
+    with pytest.raises(reproduce.NotebookFailed):
+        reproduce.refresh(tmp_path)
+    assert path.read_bytes() == before
+
+
+def test_live_views_and_empty_tags_are_not_stored(tmp_path):
+    data = {"text/plain": "a slider", reproduce.WIDGET_VIEW: {"model_id": "random"}}
+    output = nbformat.v4.new_output("display_data", data=data)
+    cell = new_code_cell("show", outputs=[output], metadata={"tags": [], "papermill": {"duration": 1}})
+    nbformat.write(new_notebook(cells=[cell]), tmp_path / "live.ipynb")
+    reproduce.normalise(tmp_path / "live.ipynb")
+    cell = nbformat.read(tmp_path / "live.ipynb", as_version=4).cells[0]
+    assert cell.metadata == {}
+    assert cell.outputs[0].data == {"text/plain": "a slider"}
