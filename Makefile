@@ -28,7 +28,7 @@ test: $(STAMP) ## run the tests, then every notebook against its stored outputs
 		--nbval-sanitize-with tests/nbval_sanitize.cfg --nbval-cell-timeout 300 notebooks/
 
 refresh: $(STAMP) ## run the notebooks in place: the only way their stored outputs are made
-	@$(BIN)/python -c "from mzsr_lib import reproduce; reproduce.refresh()"
+	@$(BIN)/python -c "import sys; from mzsr_lib import cli, reproduce; sys.exit(cli.guarded(reproduce.refresh))"
 
 lint: $(STAMP) ## look for mistakes and for code that is not formatted
 	$(BIN)/python -m ruff check .

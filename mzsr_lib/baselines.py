@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from tqdm import tqdm
 
 from mzsr_lib import weights
 from mzsr_lib.adaptation import adapt, starting_point, super_resolve
@@ -50,6 +51,7 @@ def build(
     seed: int = 0,
     device: torch.device | str = "cpu",
     scale: int = 2,
+    progress: bool = False,
 ) -> Method:
     """Return a method by name.
 
@@ -68,6 +70,8 @@ def build(
         Where the network is put.
     scale
         2, 3 or 4; must be the one the weights were trained for.
+    progress
+        Show a bar for the updates on one picture.
 
     Raises
     ------
@@ -81,18 +85,20 @@ def build(
     if name == "bicubic":
         return Method(name, 0, "", bicubic_input)
     if name == "zssr":
-        return _zssr(steps, seed)
-    return _with_weights(name, steps, weights_name or f"{name}-x{scale}", device, scale)
+        return _zssr(steps, seed, progress)
+    return _with_weights(name, steps, weights_name or f"{name}-x{scale}", device, scale, progress)
 
 
-def _zssr(steps: int, seed: int) -> Method:
+def _zssr(steps: int, seed: int, progress: bool) -> Method:
     if steps == 0:
         raise InputError("zssr starts from random weights: give it steps to learn in, for instance 3000.")
     config = ZeroShotConfig(steps=steps, seed=seed)
-    return Method("zssr", steps, "", lambda lr, degradation: zero_shot(lr, degradation, config).sr)
+    return Method("zssr", steps, "", lambda lr, degradation: zero_shot(lr, degradation, config, progress).sr)
 
 
-def _with_weights(name: str, steps: int, chosen: str | Path, device: torch.device | str, scale: int) -> Method:
+def _with_weights(
+    name: str, steps: int, chosen: str | Path, device: torch.device | str, scale: int, progress: bool
+) -> Method:
     loaded = weights.load(chosen, device)
     if loaded.scale != scale:
         raise InputError(f"The weights '{loaded.name}' are for scale {loaded.scale}, not {scale}: choose others.")
@@ -101,7 +107,8 @@ def _with_weights(name: str, steps: int, chosen: str | Path, device: torch.devic
 
     def run(lr: Images, degradation: Degradation) -> OtherImages:
         params = start
-        for adapted, _ in adapt(loaded.network, start, lr, degradation, steps):
+        updates = adapt(loaded.network, start, lr, degradation, steps)
+        for adapted, _ in tqdm(updates, name, steps, unit="update", disable=None if progress and steps else True):
             params = adapted
         return super_resolve(loaded.network, params, lr, degradation)
 

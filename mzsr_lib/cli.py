@@ -16,7 +16,7 @@ import tyro
 from tyro.extras import SubcommandApp
 
 from mzsr_lib import __version__, commands, training_commands
-from mzsr_lib.files import InputError
+from mzsr_lib.files import Failure, InputError
 
 Command = Callable[..., None]
 
@@ -53,8 +53,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     argv
         The words after ``mzsr``, by default those of this process.
     """
+    words = list(sys.argv[1:] if argv is None else argv)
+    return guarded(lambda: parse(words)())
+
+
+def guarded(work: Callable[[], None]) -> int:
+    """Do the work and return the exit code: what goes wrong becomes one sentence on stderr."""
     try:
-        parse(list(sys.argv[1:] if argv is None else argv))()
+        work()
         sys.stdout.flush()
     except BrokenPipeError:  # whoever read our output has seen enough, as in `mzsr data list | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -136,10 +142,7 @@ def explain(error: Exception) -> tuple[str, int]:
     """Return a sentence about an error, and the exit code."""
     if isinstance(error, InputError):
         return str(error), 2
-    from mzsr_lib.loop import TrainingFailed
-    from mzsr_lib.selfcheck import SelfCheckFailed
-
-    if isinstance(error, TrainingFailed | SelfCheckFailed):
+    if isinstance(error, Failure):
         return str(error), 1
     text = str(error).lower()
     if isinstance(error, MemoryError) or "out of memory" in text or "can't allocate memory" in text:

@@ -95,7 +95,9 @@ def upscale(
     images.check_suffix(sr)
     picture, where = images.read(lr), distributed.pick_device(device)
     degradation = from_setting(kernels.parse(kernel), scale, mode).to(where)
-    built = evaluation.sweep([method], None if steps is None else [steps], weights, seed, where, scale)[0]
+    built = evaluation.sweep([method], None if steps is None else [steps], weights, seed, where, scale, progress=True)[
+        0
+    ]
     pictures.check_size(picture, degradation)
     pictures.check_output(sr, picture)
     if doubt := evaluation.doubt(built, degradation):

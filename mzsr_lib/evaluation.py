@@ -39,6 +39,7 @@ def sweep(
     seed: int = 0,
     device: torch.device | str = "cpu",
     scale: int = 2,
+    progress: bool = False,
 ) -> list[Method]:
     """Build every method with every number of steps; those that take no steps come once.
 
@@ -50,7 +51,7 @@ def sweep(
         Updates at test time; by default `DEFAULT_STEPS`.
     weights_name
         A shipped name or a file, for the one method among `names` that has weights.
-    seed, device, scale
+    seed, device, scale, progress
         See `baselines.build`.
 
     Raises
@@ -71,7 +72,7 @@ def sweep(
         default = [DEFAULT_STEPS.get(name, 0)]
         for count in steps or default:
             chosen = weights_name if name in weighted else None
-            method = baselines.build(name, count, chosen, seed, device, scale)
+            method = baselines.build(name, count, chosen, seed, device, scale, progress)
             methods.setdefault((method.name, method.steps), method)
     return list(methods.values())
 

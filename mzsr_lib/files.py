@@ -13,6 +13,10 @@ class InputError(ValueError):
     """What the user gave cannot be used. The message is one sentence: what, what was found, what to do."""
 
 
+class Failure(RuntimeError):
+    """The work could not be finished although what was given is fine. The message is one sentence."""
+
+
 @contextlib.contextmanager
 def atomic_path(path: str | Path) -> Iterator[Path]:
     """Give a temporary file beside `path`; rename it to `path` on success, remove it on failure.

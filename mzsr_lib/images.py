@@ -104,6 +104,8 @@ def save(path: str | Path, image: Images, alpha: Luma | None = None, grey: bool 
         Write one channel, the mean of the three.
     """
     path = check_suffix(path)
+    if len(image) != 1:
+        raise InputError(f"A file holds one picture, and {len(image)} were given: save them one by one.")
     colour = image.mean(dim=1, keepdim=True) if grey else image
     planes = colour if alpha is None else torch.cat([colour, alpha], dim=1)
     values = to_bytes(planes)[0].permute(1, 2, 0).cpu().numpy()

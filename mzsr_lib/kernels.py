@@ -43,7 +43,7 @@ def covariance(lambda1: float | Eigenvalues, lambda2: float | Eigenvalues, theta
     >>> covariance(4.0, 1.0, 0.0).tolist()
     [[4.0, 0.0], [0.0, 1.0]]
     """
-    lambda1, lambda2, theta = (torch.as_tensor(v, dtype=torch.get_default_dtype()) for v in (lambda1, lambda2, theta))
+    lambda1, lambda2, theta = (v if torch.is_tensor(v) else torch.tensor(float(v)) for v in (lambda1, lambda2, theta))
     cos, sin = torch.cos(theta), torch.sin(theta)
     xx = lambda1 * cos**2 + lambda2 * sin**2
     yy = lambda1 * sin**2 + lambda2 * cos**2
@@ -127,8 +127,9 @@ class KernelPrior:
         """
         mean, cov = moments(kernel)
         small, large = (float(v) for v in torch.linalg.eigvalsh(cov))
-        if float(mean.norm()) > 0.5:
-            return f"The kernel's centre of mass lies {float(mean.norm()):.1f} px from its centre pixel: the result shifts."
+        shift = float(mean.norm())
+        if shift > 0.5:
+            return f"The kernel's centre of mass lies {shift:.1f} px from its centre pixel: the result shifts."
         narrowest = moments(gaussian_kernel(covariance(self.low, self.low, 0.0), self.size))[1][0, 0]
         if small < float(narrowest) * 0.95 or large > self.high * 1.05:
             return (

@@ -13,7 +13,7 @@ from tqdm import tqdm
 
 from mzsr_lib import checkpoints, weights
 from mzsr_lib.distributed import Group
-from mzsr_lib.files import check_writable, git_commit
+from mzsr_lib.files import Failure, check_writable, git_commit
 from mzsr_lib.networks import SRNetwork
 from mzsr_lib.schedule import LoopConfig
 from mzsr_lib.shapes import Tensor
@@ -22,7 +22,7 @@ from mzsr_lib.signals import stop_on_signal
 Params = dict[str, Tensor]
 
 
-class TrainingFailed(RuntimeError):
+class TrainingFailed(Failure):
     """The run cannot go on; the message names the last good checkpoint."""
 
 
@@ -61,6 +61,7 @@ class Loop:
     ):
         self.network, self.config, self.gradient, self.validate = network, config, gradient, validate
         self.folder, self.group, self.provenance = Path(folder), group, provenance or {}
+        self.commit = git_commit()  # of the code that was loaded; the tree may change while it runs
         self.params = list(network.parameters())
         self.average = [p.detach().clone() for p in self.params]
         self.optimizer = torch.optim.Adam(self.params, lr=config.learning_rate, fused=True)
@@ -202,7 +203,7 @@ class Loop:
             "device": self.group.device.type,
             "processes": self.group.world,
             "seed": self.config.seed,
-            "commit": git_commit(),
+            "commit": self.commit,
             "date": datetime.date.today().isoformat(),
             "held_out": scores,
         }

@@ -47,12 +47,16 @@ class MetaTrainConfig(LoopConfig):
         Outer updates until the annealing would reach zero; it stops at 0.03 / inner_steps.
     episode
         ``"two-sets"`` or ``"image"``; see `data.TaskDistribution`.
-    patch, patches
-        Side of the high-resolution patches in px, and their number in the support and in the query.
+    patch
+        Side of the high-resolution patches, px.
+    patches
+        High-resolution patches in the support, and as many in the query.
     scale
         2, 3 or 4.
-    prior_low, prior_high
-        Eigenvalues of the kernels, px^2; without `prior_high`, 2.5 * scale.
+    prior_low
+        Smallest eigenvalue of the kernels, px^2.
+    prior_high
+        Largest eigenvalue of the kernels, px^2; by default 2.5 * scale.
     kernel_size
         Pixels a side of the kernels, odd.
     bicubic_share

@@ -149,7 +149,7 @@ def updates(rows: Mapping[str, Sequence[Mapping]], ylabel: str = "PSNR (dB)") ->
 
     A second line of the same colour is dashed, a third one dotted.
     """
-    figure, axes = chart(760, 340)
+    figure, axes = chart(760, 340, left=80)
     drawn = []
     for title, members in rows.items():
         points = sorted((int(row["steps"]), float(row["psnr"])) for row in members)
@@ -178,7 +178,8 @@ def differences(cells: Sequence[Mapping]) -> Drawing:
         mine = [cell for cell in cells if (cell["method"], int(cell["steps"])) == (method, steps)]
         places = [lines.index((cell["dataset"], cell["kernel"])) for cell in mine]
         values = [float(cell["difference"]) for cell in mine]
-        label = f"{method}, {steps} update{'s' * (steps != 1)}" if steps else method
+        name = method.upper() if method in ("mzsr", "zssr") else method
+        label = f"{name}, {steps} update{'s' * (steps != 1)}" if steps else name
         look = {"color": colour(method), "markerfacecolor": "white" if steps == 1 else colour(method)}
         axes.plot(values, places, "o", markersize=7, label=label, **look)
     names = [f"{dataset}  {kernel}" for dataset, kernel in lines]

@@ -90,16 +90,11 @@ def _numbers(line: dict[tuple, Row], measure: str) -> list[str]:
     return numbers
 
 
-def exceptions(rows: Sequence[Row]) -> str:
-    """Return a sentence for each cell in which plain bicubic is known not to give the printed number."""
-    known = {(row["dataset"], row["kernel"]) for row in rows if row["selfcheck"] == selfcheck.EXCEPTION}
-    found = [c for c in cells(rows) if c["method"] == "bicubic" and c["published"] is not None]
-    return " ".join(
-        f"{cell['dataset']} {cell['kernel']} is the one known exception: plain bicubic gives "
-        f"{cell['psnr']:.2f} dB where the paper prints {cell['published'].psnr:.2f}."
-        for cell in found
-        if (str(cell["dataset"]).lower(), cell["kernel"]) in known
-    )
+def exceptions(rows: Iterable[Row]) -> str:
+    """Return a line for each cell in which plain bicubic is known not to give the printed number."""
+    known = [row for row in rows if row["selfcheck"] == selfcheck.EXCEPTION]
+    cells_of_them = dict.fromkeys((row["dataset"], row["kernel"], int(row["scale"])) for row in known)
+    return "\n\n".join(selfcheck.exception_note(*cell) for cell in cells_of_them)
 
 
 def readme_table(rows: Sequence[Row]) -> str:

@@ -15,7 +15,7 @@ from nbclient.exceptions import CellTimeoutError
 from papermill.exceptions import PapermillExecutionError
 from tabulate import tabulate
 
-from mzsr_lib.files import InputError, atomic_path, existing_folder
+from mzsr_lib.files import Failure, InputError, atomic_path, existing_folder
 
 # Seconds one cell may take. The paper's scale takes hours on a GPU, and days without one.
 CELL_TIMEOUT = {"quick": 600, "full": 7 * 24 * 3600}
@@ -36,8 +36,8 @@ WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 FAILURES = (PapermillExecutionError, CellTimeoutError, RuntimeError, NoSuchKernel)
 
 
-class NotebookFailed(SystemExit):
-    """A notebook stopped. Nobody needs to catch it: Python prints the message and exits with code 1."""
+class NotebookFailed(Failure):
+    """A notebook stopped; the message names it, its cell, and the copy that was kept."""
 
 
 def notebooks(folder: str | Path) -> list[Path]:
@@ -66,9 +66,7 @@ def find_root(start: str | Path | None = None) -> Path:
     for folder in (start, *start.parents):
         if any((folder / "notebooks").glob(NUMBERED)):
             return folder
-    raise InputError(
-        f"There are no notebooks in {start} or above it: run this inside a clone of the project."
-    )
+    raise InputError(f"There are no notebooks in {start} or above it: run this inside a clone of the project.")
 
 
 def select(paths: list[Path], only: str | int | None = None, start: str | int | None = None) -> list[Path]:

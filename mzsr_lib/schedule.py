@@ -30,8 +30,10 @@ class LoopConfig:
         Decay of the moving average of the weights that is validated and saved; 0 turns averaging off.
     patience
         Non-finite steps in a row after which the run is given up.
-    log_every, validate_every
-        Steps between lines of the log, and between validations.
+    log_every
+        Steps between lines of the log.
+    validate_every
+        Steps between validations on held-out pictures.
     checkpoint_minutes
         Minutes between checkpoints.
     seed

@@ -14,7 +14,7 @@ from tqdm import tqdm
 from mzsr_lib import downloads, images, kernels, metrics, published
 from mzsr_lib.data import bicubic_input
 from mzsr_lib.degradation import Degradation, from_setting
-from mzsr_lib.files import InputError, existing_folder
+from mzsr_lib.files import Failure, InputError, existing_folder
 from mzsr_lib.kernels import Setting
 
 DATASETS = ("set5", "bsd100", "urban100")
@@ -27,7 +27,7 @@ EXCEPTIONS = {("bsd100", "gani_d", 2): 26.23}
 PASSED, EXCEPTION, FAILED, NOT_APPLICABLE = "passed", "exception", "failed", "not-applicable"
 
 
-class SelfCheckFailed(RuntimeError):
+class SelfCheckFailed(Failure):
     """Plain bicubic does not give what the paper prints; the message says where and by how much."""
 
 

@@ -35,8 +35,10 @@ class PretrainConfig(LoopConfig):
         Patches an update.
     patch
         Side of the high-resolution patches, px.
-    channels, layers
-        Of the network; the paper's has 225,091 parameters.
+    channels
+        Feature maps of the network's hidden layers.
+    layers
+        Convolutions of the network; the paper's 8 of 64 channels have 225,091 parameters.
     precision
         ``"float32"`` or ``"bfloat16"`` for the convolutions; weights and sums stay in float32.
     """

@@ -34,15 +34,11 @@ def check_exercise(attempt: Callable, *cases: tuple[tuple, object], tolerance: f
     for arguments, expected in cases:
         found = _call(attempt, arguments)
         if found is None or found is Ellipsis:
-            print(
-                f"{attempt.__name__} is not written yet. Write it in the cell above and run both cells again."
-            )
+            print(f"{attempt.__name__} is not written yet. Write it in the cell above and run both cells again.")
             return
         if not _agree(found, expected, tolerance):
             given = ", ".join(map(_describe, arguments))
-            raise WrongAnswer(
-                f"{attempt.__name__}({given}) gives {_describe(found)}, not {_describe(expected)}."
-            )
+            raise WrongAnswer(f"{attempt.__name__}({given}) gives {_describe(found)}, not {_describe(expected)}.")
     print(f"{attempt.__name__} is right ({len(cases)} checks).")
 
 

@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from torch import nn
+from tqdm import tqdm
 
 from mzsr_lib.adaptation import Adam, Pair, Params, inner_loop, loss_of, starting_point, super_resolve
 from mzsr_lib.data import PatchSource, bicubic_input, generator_for
@@ -57,7 +58,9 @@ class ZeroShotResult:
     errors: list[tuple[int, float]]
 
 
-def zero_shot(lr: Images, degradation: Degradation, config: ZeroShotConfig | None = None) -> ZeroShotResult:
+def zero_shot(
+    lr: Images, degradation: Degradation, config: ZeroShotConfig | None = None, progress: bool = False
+) -> ZeroShotResult:
     """Train a network from random weights on one picture and its LR-sons, then super-resolve the picture.
 
     Parameters
@@ -68,6 +71,8 @@ def zero_shot(lr: Images, degradation: Degradation, config: ZeroShotConfig | Non
         The blur and scale that made it.
     config
         By default the authors' settings.
+    progress
+        Show a bar.
     """
     config = config or ZeroShotConfig()
     degradation = degradation.to(lr.device)
@@ -78,7 +83,8 @@ def zero_shot(lr: Images, degradation: Degradation, config: ZeroShotConfig | Non
     rule, errors, recent = Adam(config.learning_rate), [], []
     params = starting_point(network)
     steps = inner_loop(network, params, _random_crops(lr, degradation, config), rule, config.steps)
-    for step, (params, _) in enumerate(steps, start=1):
+    bar = tqdm(steps, "zssr", config.steps, unit="update", disable=None if progress else True)
+    for step, (params, _) in enumerate(bar, start=1):
         if step % config.check_every == 0:
             with torch.no_grad():
                 recent.append((step, float(loss_of(network, params, whole))))

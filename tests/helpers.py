@@ -13,13 +13,9 @@ from mzsr_lib.training import PretrainConfig
 HEIGHT, WIDTH = 37, 31
 
 
-def picture(
-    height: int = HEIGHT, width: int = WIDTH, batch: int = 1, seed: int = 0, dtype=torch.float32, device="cpu"
-):
+def picture(height: int = HEIGHT, width: int = WIDTH, batch: int = 1, seed: int = 0, dtype=torch.float32, device="cpu"):
     """A random picture (batch, 3, height, width) in [0, 1], the same on every device."""
-    values = torch.rand(
-        batch, 3, height, width, generator=generator_for(seed, "picture"), dtype=torch.float64
-    )
+    values = torch.rand(batch, 3, height, width, generator=generator_for(seed, "picture"), dtype=torch.float64)
     return values.to(device, dtype)
 
 

@@ -161,7 +161,7 @@ def test_an_output_that_is_a_folder(run):
 
 
 def test_degrade_does_what_the_library_does_and_says_what_it_cut(run, given):
-    code, out, err = run("degrade GIVEN/good.png lr.png --kernel g2.0d --scale 2")
+    code, out, err = run("degrade GIVEN/good.png lr.png --kernel g2.0d --scale 2 --device cpu")
     assert (code, out) == (0, "")
     assert err == "The picture was cropped from 47 x 53 to 46 x 52 px, a multiple of 2.\n"
     hr = images.load(given / "good.png")[..., :52, :46]

@@ -51,9 +51,7 @@ def test_every_patch_occurs_in_a_picture(device):
 def test_a_patch_may_be_the_whole_picture():
     source = PatchSource([picture(5, 5)])
     whole = source.sample(1, 5, generator_for("whole"))[0].numpy()
-    assert any(
-        (whole == turned).all() for turned in dihedral(images.round_to_8_bits(picture(5, 5))[0].numpy())
-    )
+    assert any((whole == turned).all() for turned in dihedral(images.round_to_8_bits(picture(5, 5))[0].numpy()))
 
 
 def test_the_same_generator_gives_the_same_patches(device):

@@ -115,7 +115,9 @@ class Handmade:
         for parameter in self.network.parameters():
             parameter.grad = torch.full_like(parameter, value if math.isfinite(value) else 1.0)
         next(self.network.parameters()).grad[0, 0, 0, 0] = value
-        return {"loss": torch.tensor(float(value), device=parameter.device)}
+        # The loss may be finite where its gradient is not.
+        loss = 7.0 if value == -math.inf else float(value)
+        return {"loss": torch.tensor(loss, device=parameter.device)}
 
     def validate(self, params: Params) -> dict[str, float]:
         self.validated = {name: value.clone() for name, value in params.items()}

@@ -10,9 +10,7 @@ from mzsr_lib import images, metrics
 from mzsr_lib.files import InputError
 
 
-@pytest.mark.parametrize(
-    ("error", "data_range", "expected"), [(0.1, 1.0, 20), (0.01, 1.0, 40), (25.5, 255.0, 20)]
-)
+@pytest.mark.parametrize(("error", "data_range", "expected"), [(0.1, 1.0, 20), (0.01, 1.0, 40), (25.5, 255.0, 20)])
 def test_psnr_by_hand(device, error, data_range, expected):
     reference = picture(device=device) * data_range
     assert metrics.psnr(reference + error, reference, data_range) == pytest.approx(expected, abs=1e-4)
@@ -40,9 +38,7 @@ def test_ssim_of_two_constants_by_hand(a, b):
     # Without variance only the luminance term stays: (2ab + C1) / (a^2 + b^2 + C1), C1 = (0.01 * 255)^2.
     c1 = 2.55**2
     flat = torch.ones(1, 1, 13, 17)
-    assert metrics.ssim(a * flat, b * flat) == pytest.approx(
-        (2 * a * b + c1) / (a * a + b * b + c1), rel=1e-9
-    )
+    assert metrics.ssim(a * flat, b * flat) == pytest.approx((2 * a * b + c1) / (a * a + b * b + c1), rel=1e-9)
 
 
 def test_ssim_of_opposite_noise_by_hand():

@@ -205,7 +205,7 @@ def test_the_data_folder_reaches_the_notebook_and_only_the_notebook(tmp_path, mo
 
 def test_a_failure_names_the_cell_and_keeps_the_notebook(clone):
     write(clone / "notebooks", "01_bad.ipynb", "x = 0", "# divide\n1 / x", "print('never')")
-    with pytest.raises(SystemExit) as caught:
+    with pytest.raises(reproduce.NotebookFailed) as caught:
         reproduce.run(root=clone)
     kept = clone / "runs" / "quick" / "01_bad.ipynb"
     message = str(caught.value)
@@ -217,12 +217,12 @@ def test_a_failure_names_the_cell_and_keeps_the_notebook(clone):
 
 def test_a_failure_ends_the_process_with_code_1_and_no_traceback(tmp_path):
     write(tmp_path / "notebooks", "00_bad.ipynb", "raise ValueError('first line' + chr(10) + 'second')")
-    code = "from mzsr_lib import reproduce; reproduce.run()"
-    result = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True)
+    command = [sys.executable, "-m", "mzsr_lib.cli", "reproduce"]
+    result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
     assert result.returncode == 1
     assert "Traceback" not in result.stderr
-    assert "ValueError: first line\n" in result.stderr
-    assert "\nsecond" not in result.stderr
+    assert "ValueError: first line" in result.stderr
+    assert "second" not in result.stderr
 
 
 def test_a_cell_that_takes_too_long_fails(tmp_path):

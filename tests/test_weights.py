@@ -34,9 +34,7 @@ def test_weights_come_back_with_their_provenance(path, network, device):
     for ours, theirs in zip(loaded.network.parameters(), network.parameters(), strict=True):
         assert ours.device.type == device.type
         assert torch.equal(ours.cpu(), theirs)
-    torch.testing.assert_close(
-        loaded.network(picture(device=device)).cpu(), network(picture()), atol=1e-3, rtol=0
-    )
+    torch.testing.assert_close(loaded.network(picture(device=device)).cpu(), network(picture()), atol=1e-3, rtol=0)
 
 
 def test_provenance_is_read_without_the_weights(path):
