@@ -105,7 +105,7 @@ def read_pictures(folders: Sequence[str | Path], hold_out: int = 8) -> Pictures:
         If a folder is missing or empty, or fewer pictures than `hold_out` + 1 are there.
     """
     paths = [path for folder in folders for path in images.paths_in(folder)]
-    if not 0 < hold_out < len(paths):
+    if len(paths) <= hold_out:
         raise InputError(f"There are {len(paths)} training pictures, and {hold_out} are held out: give more pictures.")
     chosen = {i * len(paths) // hold_out for i in range(hold_out)}
     pictures = [images.load(path) for path in paths]
