@@ -27,6 +27,7 @@ LADDER: tuple[str, ...] = (
     "downloads",
     "data",
     "networks",
+    "tiling",
     "weights",
     "distributed",
     "schedule",

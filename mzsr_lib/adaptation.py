@@ -3,14 +3,15 @@
 from collections.abc import Callable, Iterator, Sequence
 
 import torch
-from torch import nn
 from torch.func import functional_call
 from torch.nn import functional as F
 
 from mzsr_lib.data import Upscaler, bicubic_input
 from mzsr_lib.degradation import Degradation
 from mzsr_lib.files import InputError
+from mzsr_lib.networks import SRNetwork
 from mzsr_lib.shapes import Images, OtherImages, Tensor
+from mzsr_lib.tiling import tiles
 
 Params = dict[str, Tensor]
 Pair = tuple[Images, Images]
@@ -53,15 +54,32 @@ class Adam:
         return {name: p - size * m / (v.sqrt() / root + self.eps) for (name, p), m, v in moments}
 
 
-def loss_of(network: nn.Module, params: Params, pair: Pair) -> Tensor:
+def output_of(network: SRNetwork, params: Params, inputs: Images) -> Images:
+    """Return what the network with these parameters makes of its input."""
+    return functional_call(network, params, (inputs.contiguous(memory_format=torch.channels_last),))
+
+
+def loss_of(network: SRNetwork, params: Params, pair: Pair) -> Tensor:
     """Return the mean absolute error of the network with these parameters on (input, target)."""
     inputs, targets = pair
-    inputs = inputs.contiguous(memory_format=torch.channels_last)
-    return F.l1_loss(functional_call(network, params, (inputs,)).to(targets), targets)
+    return F.l1_loss(output_of(network, params, inputs).to(targets), targets)
+
+
+def loss_and_gradient(network: SRNetwork, params: Params, pair: Pair) -> tuple[Tensor, list[Tensor]]:
+    """Return `loss_of` and its gradient by `params`, computed tile by tile so that memory stays bounded."""
+    inputs, targets = pair
+    total, grads = targets.new_zeros(()), [torch.zeros_like(p) for p in params.values()]
+    for tile in tiles(*targets.shape[-2:], network.reach):
+        wanted = tile.target(targets)
+        output = tile.trim(output_of(network, params, tile.cut(inputs)))
+        loss = F.l1_loss(output.to(wanted), wanted) * (wanted.numel() / targets.numel())
+        torch._foreach_add_(grads, torch.autograd.grad(loss, list(params.values())))
+        total += loss.detach()
+    return total, grads
 
 
 def inner_loop(
-    network: nn.Module, params: Params, pair: Callable[[int], Pair], rule: Rule, steps: int, order: int = 0
+    network: SRNetwork, params: Params, pair: Callable[[int], Pair], rule: Rule, steps: int, order: int = 0
 ) -> Iterator[tuple[Params, Tensor]]:
     """Take gradient steps from `params`, and yield after each (parameters, loss before the step).
 
@@ -88,8 +106,11 @@ def inner_loop(
         if order == 0:
             params = {name: p.detach().requires_grad_() for name, p in params.items()}
         with torch.enable_grad():
-            loss = loss_of(network, params, pair(step))
-            grads = torch.autograd.grad(loss, list(params.values()), create_graph=order == 2)
+            if order == 0:
+                loss, grads = loss_and_gradient(network, params, pair(step))
+            else:
+                loss = loss_of(network, params, pair(step))
+                grads = torch.autograd.grad(loss, list(params.values()), create_graph=order == 2)
             params = rule(step, params, grads)
         yield params, loss.detach()
 
@@ -110,13 +131,13 @@ def test_rates(degradation: Degradation) -> list[float]:
 test_rates.__test__ = False
 
 
-def starting_point(network: nn.Module) -> Params:
+def starting_point(network: SRNetwork) -> Params:
     """Return a network's parameters by name, detached from it."""
     return {name: p.detach() for name, p in network.named_parameters()}
 
 
 def adapt(
-    network: nn.Module,
+    network: SRNetwork,
     params: Params,
     lr: Images,
     degradation: Degradation,
@@ -147,7 +168,7 @@ def adapt(
 
 
 def super_resolve(
-    network: nn.Module,
+    network: SRNetwork,
     params: Params,
     lr: Images,
     degradation: Degradation,
@@ -155,5 +176,8 @@ def super_resolve(
 ) -> OtherImages:
     """Return the network's picture (1, 3, scale * h, scale * w), clipped to [0, 1], with these parameters."""
     with torch.no_grad():
-        inputs = upscaler(lr, degradation).contiguous(memory_format=torch.channels_last)
-        return functional_call(network, params, (inputs,)).clamp(0, 1)
+        inputs = upscaler(lr, degradation)
+        sr = torch.empty_like(inputs, memory_format=torch.contiguous_format)
+        for tile in tiles(*inputs.shape[-2:], network.reach):
+            tile.target(sr).copy_(tile.trim(output_of(network, params, tile.cut(inputs))))
+        return sr.clamp_(0, 1)

@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 
 import torch
-from torch import nn
 
 from mzsr_lib.adaptation import SGD, Params, inner_loop, loss_of
 from mzsr_lib.data import Task
 from mzsr_lib.files import InputError
+from mzsr_lib.networks import SRNetwork
 from mzsr_lib.shapes import Scalar
 
 QUERY_WEIGHTS = ("annealed", "uniform", "last")
@@ -43,7 +43,7 @@ def step_weights(step: int, inner_steps: int, kind: str = "annealed", anneal_ste
 
 
 def meta_loss(
-    network: nn.Module, params: Params, task: Task, task_lr: float, weighting: Sequence[float], order: int = 2
+    network: SRNetwork, params: Params, task: Task, task_lr: float, weighting: Sequence[float], order: int = 2
 ) -> tuple[Scalar, Scalar, Scalar]:
     """Return a task's weighted query loss, its support loss before adaptation, and its last query loss.
 

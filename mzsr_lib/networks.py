@@ -46,6 +46,11 @@ class SRNetwork(nn.Module):
             # A small last layer starts training next to the interpolated picture instead of next to noise.
             convolutions[-1].weight.mul_(0.1)
 
+    @property
+    def reach(self) -> int:
+        """How far an output pixel looks to each side, px: one for each 3 x 3 convolution."""
+        return self.settings["layers"]
+
     def forward(self, image: Images) -> Images:
         """Return the repaired picture, of the same shape as the enlarged one given."""
         return image + self.body(image)

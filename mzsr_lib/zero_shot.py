@@ -7,7 +7,6 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from torch import nn
 from tqdm import tqdm
 
 from mzsr_lib.adaptation import Adam, Pair, Params, inner_loop, loss_of, starting_point, super_resolve
@@ -150,7 +149,7 @@ def symmetries(degradation: Degradation) -> list[View]:
 
 
 def ensemble(
-    network: nn.Module, params: Params, lr: Images, degradation: Degradation, views: Sequence[View]
+    network: SRNetwork, params: Params, lr: Images, degradation: Degradation, views: Sequence[View]
 ) -> OtherImages:
     """Return the mean of the network's pictures over views of the low-resolution one (geometric self-ensemble)."""
     seen = [view.undo(super_resolve(network, params, view.look(lr), degradation)) for view in views]
