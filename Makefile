@@ -11,7 +11,7 @@ STAMP := $(VENV)/.installed
 export JUPYTER_PREFER_ENV_PATH := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup reproduce test refresh lint format lab clean
+.PHONY: help setup reproduce test refresh measure lint format lab clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -29,6 +29,9 @@ test: $(STAMP) ## run the tests, then every notebook against its stored outputs
 
 refresh: $(STAMP) ## run the notebooks in place: the only way their stored outputs are made
 	@$(BIN)/python -c "import sys; from mzsr_lib import cli, reproduce; sys.exit(cli.guarded(reproduce.refresh))"
+
+measure: $(STAMP) ## score the shipped weights on Set5 and BSD100 (in MZSR_DATA) into results/rows.csv
+	$(BIN)/python benchmarks/measure.py results/rows.csv
 
 lint: $(STAMP) ## look for mistakes and for code that is not formatted
 	$(BIN)/python -m ruff check .

@@ -107,8 +107,8 @@ class MetaTrainConfig(LoopConfig):
         They count on a processor that multiplies bfloat16; on others ``precision="float32"`` is faster.
         """
         return cls(
-            steps=10_000,
-            learning_rate=4e-4,
+            steps=14_000,
+            learning_rate=8e-4,
             decay="cosine",
             floor=1e-6,
             warm_up=100,

@@ -180,8 +180,11 @@ def refresh(root: str | Path | None = None, only: str | int | None = None) -> No
     What changes from run to run for no reason is removed, so two refreshes differ only where something
     real has changed. A notebook is replaced whole, and only after all of it has run.
 
-    A notebook that fails is left as it was, and `NotebookFailed` says where.
+    A notebook that fails is left as it was, and `NotebookFailed` says where. The table in the README
+    is written anew as well.
     """
+    from mzsr_lib import report  # here, because running notebooks needs no torch in this process
+
     root = find_root(root)
     # The tests that compare stored outputs run without progress bars, so they are stored without.
     with _environment({"TQDM_DISABLE": "1"}):
@@ -191,6 +194,7 @@ def refresh(root: str | Path | None = None, only: str | int | None = None) -> No
             normalise(executed)
             with atomic_path(path) as temporary:
                 temporary.write_bytes(executed.read_bytes())
+    report.refresh_readme(root)
 
 
 def normalise(path: Path) -> None:

@@ -1,15 +1,29 @@
-"""The README says what the results say, and points at what exists."""
+"""The README says what the results say, names what exists, and its examples can be typed."""
 
 import re
+import shlex
 from pathlib import Path
 
 import pytest
 
-from mzsr_lib import report
+import mzsr_lib
+from mzsr_lib import cli, report
 from mzsr_lib.files import read_rows
 
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def code(language: str) -> list[str]:
+    """The code blocks of a language."""
+    return re.findall(rf"^```{language}\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
+
+
+def commands() -> list[str]:
+    """The lines of the shell examples that call our command, directly or through torchrun."""
+    lines = "\n".join(code("bash")).replace("\\\n", " ").splitlines()
+    ours = (re.sub(r"^torchrun .* -m mzsr_lib\.cli", "mzsr", line) for line in lines)
+    return [line for line in ours if line.startswith("mzsr ")]
 
 
 def test_the_table_is_that_of_the_measured_rows():
@@ -17,7 +31,7 @@ def test_the_table_is_that_of_the_measured_rows():
     assert report.between_marks(README) == report.readme_table(rows), "run `make refresh`"
 
 
-def test_the_measured_rows_are_those_of_the_shipped_weights():
+def test_the_measured_rows_are_those_of_the_shipped_weights_and_passed_the_check():
     rows = read_rows(ROOT / "results" / "rows.csv")
     assert {row["weights"] for row in rows} == {"", "pretrained-x2", "mzsr-x2"}
     assert {row["selfcheck"] for row in rows} <= {"passed", "exception"}
@@ -28,7 +42,21 @@ def test_a_link_leads_somewhere(target):
     assert (ROOT / target).exists()
 
 
-def test_the_tree_names_every_module_and_nothing_else():
-    named = re.findall(r"^\s+([a-z_]+)\.py\s", README, re.MULTILINE)
-    modules = {path.stem for path in (ROOT / "mzsr_lib").glob("*.py")} - {"__init__"}
-    assert sorted(named) == sorted(modules)
+def test_the_tree_names_the_modules_in_their_order():
+    assert tuple(re.findall(r"^  ([a-z_]+)\.py\s", README, re.MULTILINE)) == mzsr_lib.LADDER
+
+
+@pytest.mark.parametrize("line", commands())
+def test_a_command_is_understood(line):
+    assert callable(cli.parse(shlex.split(line)[1:]))
+
+
+def test_there_are_commands_to_look_at():
+    shown = {line.split()[1] for line in commands()}
+    assert {"degrade", "upscale", "evaluate", "selfcheck", "pretrain", "meta-train"} <= shown
+
+
+def test_the_python_example_runs(capsys):
+    (example,) = code("python")
+    exec(compile(example.replace("steps=10", "steps=1"), "README.md", "exec"), {})
+    assert [line.split()[0] for line in capsys.readouterr().out.splitlines()] == ["bicubic", "mzsr"]

@@ -1,8 +1,10 @@
 """The table of ours beside the paper's: its order, its numbers, and its place in a text."""
 
+import shutil
+
 import pytest
 
-from mzsr_lib import report, selfcheck
+from mzsr_lib import report, reproduce, selfcheck
 from mzsr_lib.evaluation import COLUMNS
 from mzsr_lib.files import InputError, write_rows
 
@@ -103,3 +105,15 @@ def test_without_results_nothing_happens(tmp_path):
     (tmp_path / "README.md").write_text("# Title\n")
     report.refresh_readme(tmp_path)
     assert (tmp_path / "README.md").read_text() == "# Title\n"
+
+
+def test_a_refresh_writes_the_readme_too(tmp_path, monkeypatch):
+    (tmp_path / "notebooks").mkdir()
+    (tmp_path / "notebooks" / "00_first.ipynb").touch()
+    write_rows(tmp_path / "results" / "rows.csv", ROWS)
+    (tmp_path / "README.md").write_text(f"{report.BEGIN}{report.END}")
+    monkeypatch.setattr(reproduce, "execute", lambda path, output, *rest: shutil.copy(path, output))
+    monkeypatch.setattr(reproduce, "normalise", lambda path: None)
+    (tmp_path / "runs" / "refresh").mkdir(parents=True)
+    reproduce.refresh(tmp_path)
+    assert report.between_marks((tmp_path / "README.md").read_text()) == report.readme_table(ROWS)
