@@ -20,9 +20,7 @@ PARAMETERS = 'profile = "quick"  # quick | full'
 KERNEL = {"name": "python3", "display_name": "Python 3", "language": "python"}
 
 
-def write(
-    folder: Path, name: str, *sources: str, title: str = "# Title", parameters: str = PARAMETERS
-) -> Path:
+def write(folder: Path, name: str, *sources: str, title: str = "# Title", parameters: str = PARAMETERS) -> Path:
     """Write a notebook that has not been run: a title, the parameters, and one cell for each source."""
     folder.mkdir(parents=True, exist_ok=True)
     tagged = new_code_cell(parameters, metadata={"tags": ["parameters"]})
@@ -87,13 +85,9 @@ BREAKS = {
     "An error is stored": lambda nb: nb.cells[5].outputs.append(
         nbformat.v4.new_output("error", ename="E", evalue="", traceback=[])
     ),
-    "stderr": lambda nb: nb.cells[5].outputs.append(
-        nbformat.v4.new_output("stream", name="stderr", text="w")
-    ),
+    "stderr": lambda nb: nb.cells[5].outputs.append(nbformat.v4.new_output("stream", name="stderr", text="w")),
     "show text to compare": lambda nb: nb.cells[2].update(outputs=[]),
-    "exempt from comparison": lambda nb: [
-        c.metadata.update(tags=["nbval-ignore-output"]) for c in nb.cells[2:5]
-    ],
+    "exempt from comparison": lambda nb: [c.metadata.update(tags=["nbval-ignore-output"]) for c in nb.cells[2:5]],
     "nbval-skip": lambda nb: nb.cells[5].update(source="# NBVAL_SKIP\nx = 1"),
     "0 cells tagged": lambda nb: nb.cells[1].metadata.update(tags=[]),
     "name = literal": lambda nb: nb.cells[1].update(source='profile = "quick"  # it\nn = 1 + len("a")  # n'),

@@ -41,9 +41,7 @@ def meta_lines(count: int = 6):
     for i in range(1, count + 1):
         line = {"step": 10 * i, "seconds": 3.0 * i, "rate": 1e-4, "loss": 0.1, "steps_per_second": 3.3}
         line |= {"support_loss": 0.03 / i, "query_loss": 0.02 / i, "skipped": 0}
-        yield line | (
-            {"psnr_0": 30 + i, "psnr_1": 31 + i, "psnr_10": 32 + i, "score": 31.5} if i % 2 == 0 else {}
-        )
+        yield line | ({"psnr_0": 30 + i, "psnr_1": 31 + i, "psnr_10": 32 + i, "score": 31.5} if i % 2 == 0 else {})
 
 
 @pytest.mark.parametrize("value", [0.0, 0.25, 0.4, 1.0])
@@ -118,9 +116,7 @@ def test_kernels_share_one_grid_and_begin_at_zero():
 
 def test_psnr_against_updates_is_drawn_as_it_is():
     rows = [{"steps": "10", "psnr": "35.2"}, {"steps": 0, "psnr": 34.9}]
-    axes = plotting.updates(
-        {"MZSR": rows, "bicubic": [{"steps": 0, "psnr": 29}, {"steps": 10, "psnr": 29}]}
-    ).axes[0]
+    axes = plotting.updates({"MZSR": rows, "bicubic": [{"steps": 0, "psnr": 29}, {"steps": 10, "psnr": 29}]}).axes[0]
     assert axes.lines[0].get_xydata().tolist() == [[0, 34.9], [10, 35.2]]
     assert [text.get_text() for text in axes.get_legend().get_texts()] == ["MZSR", "bicubic"]
 
