@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
+from matplotlib.ticker import MaxNLocator
 
 from mzsr_lib.files import InputError
 from mzsr_lib.look import (
@@ -241,4 +242,6 @@ def _minutes_on_top(axes: Axes, lines: Sequence[dict]) -> None:
     steps = np.array([0, *(line["step"] for line in lines)], dtype=float)
     minutes = np.array([0, *(line["seconds"] for line in lines)]) / 60
     there, back = lambda x: np.interp(x, steps, minutes), lambda x: np.interp(x, minutes, steps)
-    axes.secondary_xaxis("top", functions=(there, back)).set_xlabel("minutes")
+    top = axes.secondary_xaxis("top", functions=(there, back))
+    top.set_xticks([tick for tick in MaxNLocator(6).tick_values(0, minutes[-1]) if tick <= minutes[-1]])
+    top.set_xlabel("minutes")
