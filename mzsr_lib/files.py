@@ -81,7 +81,7 @@ def write_rows(path: str | Path, rows: Iterable[dict]) -> None:
     if not rows:
         raise InputError(f"There are no rows to write to {path}.")
     with atomic_path(path) as temporary, temporary.open("w", newline="") as handle:
-        writer = csv.DictWriter(handle, fieldnames=list(rows[0]))
+        writer = csv.DictWriter(handle, fieldnames=list(rows[0]), lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
 
