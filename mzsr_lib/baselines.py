@@ -99,6 +99,9 @@ def _zssr(steps: int, seed: int, progress: bool) -> Method:
 def _with_weights(
     name: str, steps: int, chosen: str | Path, device: torch.device | str, scale: int, progress: bool
 ) -> Method:
+    if chosen == f"{name}-x{scale}" and chosen not in weights.shipped():
+        names = ", ".join(weights.shipped()) or "none"
+        raise InputError(f"No weights for {name} at scale {scale} are shipped (only {names}): give a file of your own.")
     loaded = weights.load(chosen, device)
     if loaded.scale != scale:
         raise InputError(f"The weights '{loaded.name}' are for scale {loaded.scale}, not {scale}: choose others.")

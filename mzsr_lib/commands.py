@@ -201,7 +201,8 @@ def weights_list() -> None:
     rows = []
     for name, path in weights.shipped().items():
         facts = weights.read_provenance(path)
-        rows.append({"name": name} | {key: facts.get(key, "-") for key in shown})
+        row = {"name": name} | {key: facts.get(key, "-") for key in shown}
+        rows.append(row | {"held_out": ", ".join(f"{key} {value}" for key, value in facts.get("held_out", {}).items())})
     print(tabulate(rows, headers="keys", tablefmt="pipe") if rows else "No weights come with this package.")
 
 

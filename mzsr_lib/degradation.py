@@ -101,7 +101,9 @@ class Degradation:
         height, width = image.shape[-2:]
         size = self.kernel.shape[-1]
         if min(height, width) < size:
-            raise InputError(f"The picture, {width} x {height} px, is smaller than the {size} x {size} kernel.")
+            raise InputError(
+                f"The picture, {width} x {height} px, is smaller than the {size} x {size} kernel: give a larger one."
+            )
         if height % self.scale or width % self.scale:
             raise InputError(f"A picture of {width} x {height} px is no multiple of scale {self.scale}: crop it first.")
 

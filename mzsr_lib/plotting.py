@@ -241,6 +241,8 @@ def _curves(axes: Axes, lines: Sequence[dict], names: Mapping[str, str], label: 
 def _minutes_on_top(axes: Axes, lines: Sequence[dict]) -> None:
     steps = np.array([0, *(line["step"] for line in lines)], dtype=float)
     minutes = np.array([0, *(line["seconds"] for line in lines)]) / 60
+    if minutes[-1] == 0:  # a run of moments has no scale of minutes
+        return
     there, back = lambda x: np.interp(x, steps, minutes), lambda x: np.interp(x, minutes, steps)
     top = axes.secondary_xaxis("top", functions=(there, back))
     top.set_xticks([tick for tick in MaxNLocator(6).tick_values(0, minutes[-1]) if tick <= minutes[-1]])

@@ -74,7 +74,7 @@ def table(rows: Iterable[Row], measure: str = "psnr") -> str:
     shown = [[*names, *_numbers(line, measure)] for names, line in lines.items()]
     headers = ["data set", "kernel"]
     for key, title in COLUMNS.items():
-        headers += [title, "paper"] if key in PRINTED else [title]
+        headers += [title, f"paper: {title}"] if key in PRINTED else [title]
     right = ["right"] * (len(headers) - 2)
     return tabulate(shown, headers, tablefmt="pipe", disable_numparse=True, colalign=("left", "left", *right))
 

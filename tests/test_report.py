@@ -34,7 +34,7 @@ ROWS = [
 
 def test_a_line_has_ours_beside_the_papers():
     header, _, *lines = report.table(ROWS).splitlines()
-    titles = "data set|kernel|bicubic|paper|pre-trained|MZSR 0|MZSR 1|paper|MZSR 10|paper"
+    titles = "data set|kernel|bicubic|paper: bicubic|pre-trained|MZSR 0|MZSR 1|paper: MZSR 1|MZSR 10|paper: MZSR 10"
     assert cells_of(header) == titles.split("|")
     expected = "Set5 g2.0d 28.73 28.73 29.10 34.90 35.00 35.20 35.05 36.05"
     assert cells_of(lines[1]) == expected.split()
