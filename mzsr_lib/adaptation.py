@@ -115,7 +115,7 @@ def inner_loop(
         yield params, loss.detach()
 
 
-def test_rates(degradation: Degradation) -> list[float]:
+def meta_test_rates(degradation: Degradation) -> list[float]:
     """Return the learning rates of the meta-test, step by step (the authors' program; the last one repeats).
 
     Scale 3 is not in the paper and takes those of scale 2.
@@ -125,10 +125,6 @@ def test_rates(degradation: Degradation) -> list[float]:
     if degradation.mode == "bicubic":
         return [1e-2, 1e-2, 1e-2, 1e-3]
     return [2e-2, 1e-2, 1e-2, 1e-2, 5e-3]
-
-
-# pytest would otherwise take the function for a test wherever it is imported.
-test_rates.__test__ = False
 
 
 def starting_point(network: SRNetwork) -> Params:
@@ -158,13 +154,13 @@ def adapt(
     steps
         Gradient steps.
     rates
-        Learning rates, by default `test_rates`.
+        Learning rates, by default `meta_test_rates`.
     upscaler
         What makes the network's input.
     """
     target, son = degradation.son(lr)
     pair = (upscaler(son, degradation), target)
-    return inner_loop(network, params, lambda step: pair, SGD(rates or test_rates(degradation)), steps)
+    return inner_loop(network, params, lambda step: pair, SGD(rates or meta_test_rates(degradation)), steps)
 
 
 def super_resolve(

@@ -109,7 +109,7 @@ def test_a_picture_smaller_than_the_kernel_cannot_be_degraded_once_more():
 
 def test_rates_are_those_of_the_authors_program():
     kernel = torch.ones(1, 1)
-    assert adaptation.test_rates(Degradation(kernel, 2, "direct"))[:2] == [2e-2, 1e-2]
-    assert adaptation.test_rates(Degradation(kernel, 2, "direct"))[-1] == 5e-3
-    assert adaptation.test_rates(Degradation(kernel, 2, "bicubic")) == [1e-2, 1e-2, 1e-2, 1e-3]
-    assert adaptation.test_rates(Degradation(kernel, 4, "direct"))[-1] == 1e-3
+    assert adaptation.meta_test_rates(Degradation(kernel, 2, "direct"))[:2] == [2e-2, 1e-2]
+    assert adaptation.meta_test_rates(Degradation(kernel, 2, "direct"))[-1] == 5e-3
+    assert adaptation.meta_test_rates(Degradation(kernel, 2, "bicubic")) == [1e-2, 1e-2, 1e-2, 1e-3]
+    assert adaptation.meta_test_rates(Degradation(kernel, 4, "direct"))[-1] == 1e-3
