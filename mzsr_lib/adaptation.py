@@ -6,9 +6,9 @@ import torch
 from torch.func import functional_call
 from torch.nn import functional as F
 
-from mzsr_lib.data import Upscaler, bicubic_input
 from mzsr_lib.degradation import Degradation
 from mzsr_lib.files import InputError
+from mzsr_lib.inputs import Upscaler, bicubic_input, run_passes
 from mzsr_lib.networks import SRNetwork
 from mzsr_lib.shapes import Images, OtherImages, Tensor
 from mzsr_lib.tiling import tiles
@@ -159,7 +159,10 @@ def adapt(
         What makes the network's input.
     """
     target, son = degradation.son(lr)
-    pair = (upscaler(son, degradation), target)
+    with torch.no_grad():
+        # What each pass is given with the weights of the starting point: together, the batch to learn from.
+        given = [inputs for inputs, _ in run_passes(_whole(network, params), son, degradation, upscaler)]
+    pair = (torch.cat(given), target.expand(len(given), -1, -1, -1))
     return inner_loop(network, params, lambda step: pair, SGD(rates or meta_test_rates(degradation)), steps)
 
 
@@ -170,10 +173,19 @@ def super_resolve(
     degradation: Degradation,
     upscaler: Upscaler = bicubic_input,
 ) -> OtherImages:
-    """Return the network's picture (1, 3, scale * h, scale * w), clipped to [0, 1], with these parameters."""
+    """Return the network's picture (1, 3, scale * h, scale * w) after its last pass, clipped to [0, 1]."""
     with torch.no_grad():
-        inputs = upscaler(lr, degradation)
-        sr = torch.empty_like(inputs, memory_format=torch.contiguous_format)
+        *_, (_, sr) = run_passes(_whole(network, params), lr, degradation, upscaler)
+        return sr.clamp(0, 1)
+
+
+def _whole(network: SRNetwork, params: Params) -> Callable[[Images], Images]:
+    """Return the network with these parameters as a function of whole pictures of any size."""
+
+    def run(inputs: Images) -> Images:
+        output = torch.empty_like(inputs, memory_format=torch.contiguous_format)
         for tile in tiles(*inputs.shape[-2:], network.reach):
-            tile.target(sr).copy_(tile.trim(output_of(network, params, tile.cut(inputs))))
-        return sr.clamp_(0, 1)
+            tile.target(output).copy_(tile.trim(output_of(network, params, tile.cut(inputs))))
+        return output
+
+    return run

@@ -9,9 +9,9 @@ from tqdm import tqdm
 
 from mzsr_lib import weights
 from mzsr_lib.adaptation import adapt, starting_point, super_resolve
-from mzsr_lib.data import bicubic_input
 from mzsr_lib.degradation import Degradation
 from mzsr_lib.files import InputError
+from mzsr_lib.inputs import bicubic_input
 from mzsr_lib.shapes import Images, OtherImages
 from mzsr_lib.zero_shot import ZeroShotConfig, zero_shot
 

@@ -1,25 +1,17 @@
 """Training material: random patches out of many pictures, and tasks made of them."""
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 
-from mzsr_lib import images, resize
-from mzsr_lib.degradation import Degradation
+from mzsr_lib import images
+from mzsr_lib.degradation import Degradation, DegradationPrior
 from mzsr_lib.files import InputError
-from mzsr_lib.kernels import KernelPrior
-from mzsr_lib.shapes import Images, Kernel, OtherImages
-
-Upscaler = Callable[[Images, Degradation], OtherImages]
-
-
-def bicubic_input(lr: Images, degradation: Degradation) -> OtherImages:
-    """Enlarge a low-resolution picture for the network, as the paper does: plain bicubic."""
-    return resize.upscale(lr, degradation.scale)
-
+from mzsr_lib.inputs import Upscaler, bicubic_input
+from mzsr_lib.shapes import Images, OtherImages
 
 def generator_for(*key: int | str, device: torch.device | str = "cpu") -> torch.Generator:
     """Return a generator seeded by a key such as (seed, step, task).
@@ -157,16 +149,12 @@ def image_task(hr: Images, degradation: Degradation, upscaler: Upscaler = bicubi
 
 @dataclass(frozen=True)
 class TaskDistribution:
-    """How tasks are drawn: p(k), the sampling mode, and the kind of episode.
+    """How tasks are drawn: the distribution of degradations, and the kind of episode.
 
     Attributes
     ----------
-    scale
-        2, 3 or 4.
-    prior
-        Distribution of the blur kernel.
-    bicubic_share
-        Probability that a task is sampled with the antialiased bicubic instead of directly.
+    degradations
+        Distribution of kernels and sampling modes.
     episode
         ``"two-sets"`` (support and query are different HR patches, as in the authors' program) or
         ``"image"`` (support = LR-son to LR, query = LR to HR, as at test time).
@@ -176,38 +164,28 @@ class TaskDistribution:
         HR patches for support, and as many for query.
     """
 
-    scale: int
-    prior: KernelPrior
-    bicubic_share: float = 0.0
+    degradations: DegradationPrior
     episode: str = "two-sets"
     patch: int = 64
     patches: int = 8
 
     def __post_init__(self):
-        images.check_scale(self.scale)
         if self.episode not in ("two-sets", "image"):
             raise InputError(f"There are no episodes of the kind '{self.episode}': choose two-sets or image.")
-        if not 0 <= self.bicubic_share <= 1:
-            raise InputError(f"The share of bicubic tasks is {self.bicubic_share}: it must be between 0 and 1.")
-        son = self.patch // self.scale**2 * self.scale if self.episode == "image" else self.patch
-        if self.patch % self.scale or son < self.prior.size:
-            least = self.scale**2 * -(-self.prior.size // self.scale)
+        scale, size = self.degradations.scale, self.degradations.kernels.size
+        son = self.patch // scale**2 * scale if self.episode == "image" else self.patch
+        if self.patch % scale or son < size:
+            least = scale**2 * -(-size // scale)
             raise InputError(
-                f"Patches of {self.patch} px do not suit scale {self.scale} and kernels of {self.prior.size} px: "
+                f"Patches of {self.patch} px do not suit scale {scale} and kernels of {size} px: "
                 f"take a multiple of the scale, at least {least} for image episodes."
             )
-
-    def degradation(self, kernel: Kernel, chance: float) -> Degradation:
-        """Return the degradation of a kernel; `chance` in [0, 1) decides on its sampling mode."""
-        return Degradation(kernel, self.scale, "bicubic" if chance < self.bicubic_share else "direct")
 
     def sample(self, source: PatchSource, key: tuple[int | str, ...], upscaler: Upscaler = bicubic_input) -> Task:
         """Draw the task that belongs to a key such as (seed, step, task)."""
         generator = generator_for(*key, device=source.device)
-        kernel = self.prior.sample(1, generator, source.device)[0]
-        # The sampling mode is decided on the host, where nothing waits for the device.
         chance = float(torch.rand((), generator=generator_for(*key, "mode")))
-        degradation = self.degradation(kernel, chance)
+        degradation = self.degradations.sample(1, chance, generator).shared()
         count = self.patches * (2 if self.episode == "two-sets" else 1)
         hr = source.sample(count, self.patch, generator)
         make = two_sets_task if self.episode == "two-sets" else image_task

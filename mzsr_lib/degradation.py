@@ -7,7 +7,7 @@ from torch.nn import functional as F
 
 from mzsr_lib.files import InputError
 from mzsr_lib.images import check_scale, crop_to_multiple, round_to_8_bits
-from mzsr_lib.kernels import Setting
+from mzsr_lib.kernels import KernelPrior, Setting
 from mzsr_lib.resize import downscale, pad_symmetric
 from mzsr_lib.shapes import Kernels, OtherPlanes, Planes
 
@@ -73,6 +73,10 @@ class Degradation:
         """Return the same degradation with its kernel on `device`."""
         return replace(self, kernel=self.kernel.to(device))
 
+    def shared(self) -> "Degradation":
+        """Return the same degradation with its first kernel for all pictures."""
+        return replace(self, kernel=self.kernel.reshape(-1, *self.kernel.shape[-2:])[0])
+
     def linear(self, image: Planes) -> OtherPlanes:
         """Blur and subsample only: the linear part, without noise, clipping or rounding."""
         if self.mode == "direct":
@@ -115,6 +119,52 @@ class Degradation:
         """
         cropped = crop_to_multiple(lr, self.scale)
         return cropped, self(cropped)
+
+
+@dataclass(frozen=True)
+class DegradationPrior:
+    """The distribution over degradations that training draws from: p(k), and how pixels are dropped.
+
+    Attributes
+    ----------
+    scale
+        2, 3 or 4.
+    kernels
+        Distribution of the blur kernel.
+    bicubic_share
+        Probability of sampling with the antialiased bicubic instead of directly.
+    plain_share
+        Probability, among those with bicubic sampling, of no blur before it (the paper's "bicubic").
+    """
+
+    scale: int
+    kernels: KernelPrior
+    bicubic_share: float = 0.0
+    plain_share: float = 0.0
+
+    def __post_init__(self):
+        check_scale(self.scale)
+        for name, share in (("bicubic", self.bicubic_share), ("plain", self.plain_share)):
+            if not 0 <= share <= 1:
+                raise InputError(f"The share of {name} tasks is {share}: it must be between 0 and 1.")
+
+    def sample(self, count: int, chance: float, generator: torch.Generator) -> Degradation:
+        """Draw a degradation with `count` kernels, on the generator's device.
+
+        `chance`, in [0, 1), decides on the sampling mode: a number of the host, where nothing waits
+        for the device.
+        """
+        kernels = self.kernels.sample(count, generator, generator.device)
+        if chance >= self.bicubic_share:
+            return Degradation(kernels, self.scale, "direct")
+        if self.plain_share == 1:
+            return Degradation(kernels.new_ones(1, 1), self.scale, "bicubic")
+        if self.plain_share > 0:
+            plain = torch.rand(count, 1, 1, generator=generator, device=generator.device) < self.plain_share
+            none = torch.zeros_like(kernels)
+            none[:, self.kernels.size // 2, self.kernels.size // 2] = 1
+            kernels = torch.where(plain, none, kernels)
+        return Degradation(kernels, self.scale, "bicubic")
 
 
 def from_setting(setting: Setting, scale: int = 2, mode: str | None = None, noise: float = 0.0) -> Degradation:

@@ -102,22 +102,34 @@ class KernelPrior:
         Largest eigenvalue, px^2. The paper's is 2.5 * scale.
     size
         Pixels a side of the kernels, odd.
+    spacing
+        ``"linear"`` draws the eigenvalues uniformly, as the paper does; ``"log"`` their logarithms, so that
+        narrow kernels come as often as wide ones.
     """
 
     low: float = 1.0
     high: float = 5.0
     size: int = 15
+    spacing: str = "linear"
 
     def __post_init__(self):
+        if self.spacing not in ("linear", "log"):
+            raise InputError(f"There is no spacing '{self.spacing}': choose linear or log.")
         if not 0 < self.low <= self.high or self.size < 1 or self.size % 2 == 0:
             raise InputError(f"{self} is no prior: it needs 0 < low <= high and an odd size.")
 
     def sample(self, count: int, generator: torch.Generator, device: torch.device | str = "cpu") -> Kernels:
         """Draw `count` kernels: (count, size, size), each with sum 1."""
         u = torch.rand(3, count, generator=generator, device=device)
-        lambda1 = self.low + (self.high - self.low) * u[0]
-        lambda2 = self.low + (lambda1 - self.low) * u[1]
+        lambda1 = self._between(torch.full_like(u[0], self.high), u[0])
+        lambda2 = self._between(lambda1, u[1])
         return gaussian_kernel(covariance(lambda1, lambda2, math.pi * u[2]), self.size)
+
+    def _between(self, high: Eigenvalues, u: Eigenvalues) -> Eigenvalues:
+        """Return eigenvalues between the lowest and `high`, for u in [0, 1]."""
+        if self.spacing == "log":
+            return self.low * (high / self.low) ** u
+        return self.low + (high - self.low) * u
 
     def doubt(self, kernel: Kernel) -> str | None:
         """Say in one sentence why a kernel is outside this prior, or return None when it is inside.

@@ -6,25 +6,26 @@ from pathlib import Path
 
 import torch
 
-from mzsr_lib import metrics, weights
+from mzsr_lib import metrics
 from mzsr_lib.adaptation import Params, adapt, super_resolve
 from mzsr_lib.data import PatchSource, Pictures, TaskDistribution, generator_for, read_pictures
+from mzsr_lib.degradation import Degradation
 from mzsr_lib.distributed import Group
 from mzsr_lib.files import InputError
-from mzsr_lib.kernels import KernelPrior
+from mzsr_lib.inputs import Upscaler, bicubic_input
 from mzsr_lib.loop import Loop
 from mzsr_lib.meta_learning import QUERY_WEIGHTS, meta_loss, step_weights
 from mzsr_lib.networks import SRNetwork
-from mzsr_lib.schedule import LoopConfig
+from mzsr_lib.schedule import TrainConfig
 from mzsr_lib.shapes import OtherImages, Tensor
-from mzsr_lib.training import PRECISIONS, centre_crop
+from mzsr_lib.training import centre_crop, initial_network, provenance, validation_degradations
 
 VALIDATION_STEPS = (0, 1, 10)
 
 
 @dataclass(frozen=True)
-class MetaTrainConfig(LoopConfig):
-    """Settings of stage 2; the defaults are the paper's. The other attributes are `LoopConfig`'s.
+class MetaTrainConfig(TrainConfig):
+    """Settings of stage 2; the defaults are the paper's. The other attributes are `TrainConfig`'s.
 
     Attributes
     ----------
@@ -51,18 +52,6 @@ class MetaTrainConfig(LoopConfig):
         Side of the high-resolution patches, px.
     patches
         High-resolution patches in the support, and as many in the query.
-    scale
-        2, 3 or 4.
-    prior_low
-        Smallest eigenvalue of the kernels, px^2.
-    prior_high
-        Largest eigenvalue of the kernels, px^2; by default 2.5 * scale.
-    kernel_size
-        Pixels a side of the kernels, odd.
-    bicubic_share
-        Share of the tasks that are sampled with the antialiased bicubic.
-    precision
-        ``"float32"`` or ``"bfloat16"`` for the convolutions; weights and sums stay in float32.
     """
 
     steps: int = 100_000
@@ -77,28 +66,18 @@ class MetaTrainConfig(LoopConfig):
     episode: str = "two-sets"
     patch: int = 64
     patches: int = 8
-    scale: int = 2
-    prior_low: float = 1.0
-    prior_high: float | None = None
-    kernel_size: int = 15
-    bicubic_share: float = 0.0
-    precision: str = "float32"
 
     def __post_init__(self):
         super().__post_init__()
         if self.query_weights not in QUERY_WEIGHTS:
             raise InputError(f"There are no query weights '{self.query_weights}': choose {', '.join(QUERY_WEIGHTS)}.")
-        if self.precision not in PRECISIONS:
-            raise InputError(f"There is no precision '{self.precision}': choose {' or '.join(PRECISIONS)}.")
         if min(self.inner_steps, self.tasks, self.patches, self.anneal_steps) < 1 or self.task_lr <= 0:
             raise InputError("inner_steps, tasks, patches, anneal_steps and task_lr must be positive.")
         self.distribution()
 
     def distribution(self) -> TaskDistribution:
         """Return the distribution of tasks that these settings describe."""
-        high = 2.5 * self.scale if self.prior_high is None else self.prior_high
-        prior = KernelPrior(self.prior_low, high, self.kernel_size)
-        return TaskDistribution(self.scale, prior, self.bicubic_share, self.episode, self.patch, self.patches)
+        return TaskDistribution(self.degradations(), self.episode, self.patch, self.patches)
 
     @classmethod
     def cpu(cls) -> "MetaTrainConfig":
@@ -154,13 +133,12 @@ def meta_gradient(
     network.zero_grad(set_to_none=True)
     params = dict(network.named_parameters())
     weighting = step_weights(step, config.inner_steps, config.query_weights, config.anneal_steps)
-    order = 1 if config.first_order else 2
+    order, upscaler = 1 if config.first_order else 2, config.upscaler()
     grads = [torch.zeros_like(p) for p in params.values()]
     sums = torch.zeros(3, device=source.device)
-    precision = PRECISIONS[config.precision]
     for task_number in group.share(range(config.tasks)):
-        task = distribution.sample(source, (config.seed, step, task_number))
-        with torch.autocast(source.device.type, dtype=precision, enabled=precision is not None):
+        task = distribution.sample(source, (config.seed, step, task_number), upscaler)
+        with config.autocast(source.device):
             loss, before, after = meta_loss(network, params, task, config.task_lr, weighting, order)
         # One task at a time: the graph of the inner loop is the memory of this method.
         torch._foreach_add_(grads, torch.autograd.grad(loss / config.tasks, list(params.values())))
@@ -172,25 +150,26 @@ def meta_gradient(
 
 
 def held_out_psnr(
-    network: SRNetwork, params: Params, held_out: Sequence[OtherImages], distribution: TaskDistribution
+    network: SRNetwork,
+    params: Params,
+    held_out: Sequence[OtherImages],
+    degradations: Sequence[Degradation],
+    upscaler: Upscaler = bicubic_input,
 ) -> dict[str, float]:
-    """Return the mean PSNR (dB) on held-out pictures after 0, 1 and 10 updates, each with a kernel of the prior.
+    """Return the mean PSNR (dB) on held-out pictures after 0, 1 and 10 updates, each with a degradation of its own.
 
     The score is the mean of those after 1 and 10 updates.
     """
     totals = dict.fromkeys(VALIDATION_STEPS, 0.0)
-    for number, hr in enumerate(held_out):
-        generator = generator_for("validation", number)
-        kernel = distribution.prior.sample(1, generator)[0].to(hr.device)
-        degradation = distribution.degradation(kernel, number / len(held_out))
+    for hr, degradation in zip(held_out, degradations, strict=True):
         lr = degradation(hr)
         point = params
-        steps = adapt(network, params, lr, degradation, max(VALIDATION_STEPS))
+        steps = adapt(network, params, lr, degradation, max(VALIDATION_STEPS), upscaler=upscaler)
         for step in range(max(VALIDATION_STEPS) + 1):
             if step > 0:
                 point, _ = next(steps)
             if step in totals:
-                sr = super_resolve(network, point, lr, degradation)
+                sr = super_resolve(network, point, lr, degradation, upscaler)
                 totals[step] += metrics.protocol_psnr(sr, hr, degradation.scale) / len(held_out)
     return {f"psnr_{step}": value for step, value in totals.items()} | {"score": (totals[1] + totals[10]) / 2}
 
@@ -219,28 +198,15 @@ def meta_train(
     source = PatchSource(pictures.training, group.device)
     distribution = config.distribution()
     held_out = [centre_crop(p, 160, config.scale**2).to(group.device) for p in pictures.held_out]
-    network = _initial_network(init, config.seed, group)
-    provenance = {
-        "stage": "meta-train",
-        "scale": config.scale,
-        "init": str(Path(init).name) if init else None,
-        "data": [Path(folder).name for folder in folders],
-        "pictures": {"training": len(pictures.training), "held_out": len(pictures.held_out)},
-    }
+    tests = validation_degradations(config.degradations(), len(held_out), group.device)
+    network = initial_network(init, SRNetwork(generator=generator_for(config.seed, "weights")), group)
     loop = Loop(
         network,
         config,
         lambda step: meta_gradient(network, source, config, distribution, group, step),
-        lambda params: held_out_psnr(network, params, held_out, distribution),
+        lambda params: held_out_psnr(network, params, held_out, tests, config.upscaler()),
         output,
         group,
-        provenance,
+        provenance("meta-train", config, init, folders, pictures),
     )
     return loop.run(max_minutes, max_steps)
-
-
-def _initial_network(init: str | Path | None, seed: int, group: Group) -> SRNetwork:
-    if init is None:
-        network = SRNetwork(generator=generator_for(seed, "weights"))
-        return network.to(group.device, memory_format=torch.channels_last)
-    return weights.load(init, group.device).network

@@ -4,7 +4,7 @@ import torch
 from torch.nn import functional as F
 
 from mzsr_lib.files import InputError
-from mzsr_lib.shapes import OtherPlanes, Planes
+from mzsr_lib.shapes import OtherPlanes, Planes, Tensor
 
 # The cubic reaches 2 source pixels when it enlarges and 2 * scale when it shrinks; a little more does no harm.
 REACH = 4
@@ -25,6 +25,17 @@ def pad_symmetric(image: Planes, pad: int) -> OtherPlanes:
     rows = mirror(image.shape[-2], pad, pad, image.device)
     columns = mirror(image.shape[-1], pad, pad, image.device)
     return image.index_select(-2, rows).index_select(-1, columns)
+
+
+def cubic(distance: Tensor) -> Tensor:
+    """Return Keys' cubic (a = -0.5), the weight of a pixel at a signed distance in px (Keys, IEEE TASSP 1981).
+
+    It is 1 at 0, 0 at all other whole distances, and 0 beyond 2.
+    """
+    x = distance.abs()
+    near = 1.5 * x**3 - 2.5 * x**2 + 1
+    far = -0.5 * x**3 + 2.5 * x**2 - 4 * x + 2
+    return torch.where(x <= 1, near, torch.where(x < 2, far, torch.zeros_like(x)))
 
 
 def upscale(image: Planes, scale: int) -> OtherPlanes:

@@ -1,9 +1,16 @@
-"""The settings every training run has, and the learning rate that follows from them."""
+"""The settings every training run has, and what follows from them: the learning rate, what is drawn, the precision."""
 
 import math
 from dataclasses import dataclass
 
+import torch
+
+from mzsr_lib import inputs
+from mzsr_lib.degradation import DegradationPrior
 from mzsr_lib.files import InputError
+from mzsr_lib.kernels import KernelPrior
+
+PRECISIONS = {"float32": None, "bfloat16": torch.bfloat16}
 
 
 @dataclass(frozen=True)
@@ -72,3 +79,71 @@ class LoopConfig:
         else:
             rate = self.learning_rate
         return warm * max(rate, min(self.floor, self.learning_rate))
+
+
+@dataclass(frozen=True)
+class TrainConfig(LoopConfig):
+    """What both stages of training also need: the degradations they draw, and the network's input.
+
+    Attributes
+    ----------
+    scale
+        2, 3 or 4.
+    prior_low
+        Smallest eigenvalue of the kernels, px^2.
+    prior_high
+        Largest eigenvalue of the kernels, px^2; by default 2.5 * scale.
+    prior_spacing
+        ``"linear"``, the paper's, or ``"log"``; see `kernels.KernelPrior`.
+    kernel_size
+        Pixels a side of the kernels, odd.
+    bicubic_share
+        Share of the degradations that are sampled with the antialiased bicubic.
+    plain_share
+        Share, among these, without any blur before it.
+    network_input
+        ``"bicubic"``, the paper's, or ``"restored"``, with the known kernel; see `inputs`.
+    mu
+        Trust in the prior of the restoration; see `inverse.restore`.
+    next_mu
+        The same for the passes after the first.
+    passes
+        How often the network runs over a picture; more than once only with a restored input.
+    precision
+        ``"float32"`` or ``"bfloat16"`` for the convolutions; weights and sums stay in float32.
+    """
+
+    scale: int = 2
+    prior_low: float = 1.0
+    prior_high: float | None = None
+    prior_spacing: str = "linear"
+    kernel_size: int = 15
+    bicubic_share: float = 0.0
+    plain_share: float = 0.0
+    network_input: str = "bicubic"
+    mu: float = 1e-3
+    next_mu: float = 2e-3
+    passes: int = 1
+    precision: str = "float32"
+
+    def __post_init__(self):
+        super().__post_init__()
+        if self.precision not in PRECISIONS:
+            raise InputError(f"There is no precision '{self.precision}': choose {' or '.join(PRECISIONS)}.")
+        self.degradations()
+        self.upscaler()
+
+    def degradations(self) -> DegradationPrior:
+        """Return the distribution of degradations that these settings describe."""
+        high = 2.5 * self.scale if self.prior_high is None else self.prior_high
+        kernels = KernelPrior(self.prior_low, high, self.kernel_size, self.prior_spacing)
+        return DegradationPrior(self.scale, kernels, self.bicubic_share, self.plain_share)
+
+    def upscaler(self) -> inputs.Upscaler:
+        """Return what makes the network's input."""
+        return inputs.named(self.network_input, self.mu, self.next_mu, self.passes)
+
+    def autocast(self, device: torch.device) -> torch.autocast:
+        """Return the context in which the network runs with the precision of these settings."""
+        dtype = PRECISIONS[self.precision]
+        return torch.autocast(device.type, dtype=dtype, enabled=dtype is not None)

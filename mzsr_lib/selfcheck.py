@@ -12,9 +12,9 @@ from tabulate import tabulate
 from tqdm import tqdm
 
 from mzsr_lib import downloads, images, kernels, metrics, published
-from mzsr_lib.data import bicubic_input
 from mzsr_lib.degradation import Degradation, from_setting
 from mzsr_lib.files import Failure, InputError, existing_folder
+from mzsr_lib.inputs import bicubic_input
 from mzsr_lib.kernels import Setting
 
 DATASETS = ("set5", "bsd100", "urban100")

@@ -12,7 +12,7 @@ from tyro.conf import OmitArgPrefixes, arg
 from mzsr_lib.commands import Device
 from mzsr_lib.files import InputError, check_writable
 
-PRESETS = ("paper", "cpu", "quick")
+PRESETS = ("paper", "cpu", "quick", "plus")
 
 Folders = Annotated[tuple[Path, ...], arg(metavar="DIR", help="One or more folders of high-resolution pictures.")]
 Output = Annotated[
@@ -22,8 +22,12 @@ Output = Annotated[
 Preset = Annotated[
     str,
     arg(
-        metavar="paper|cpu|quick", help="Where the defaults below come from: the paper, or for an hour, or for seconds."
+        metavar="paper|cpu|quick|plus",
+        help="Where the defaults below come from: the paper, or for an hour, or for seconds, or kernel-aware.",
     ),
+]
+Init = Annotated[
+    str | None, arg(metavar="NAME|FILE|none", help="Weights to start from: shipped ones, a file, or none (random).")
 ]
 MaxMinutes = Annotated[
     float | None, arg(metavar="N", help="Stop cleanly after so many minutes; the same command continues.")
@@ -49,12 +53,16 @@ def preset_in(words: Sequence[str]) -> str:
 
 def config_of(kind: type, preset: str) -> object:
     """Return the config of a class with the values of a preset."""
-    return kind() if preset == "paper" else getattr(kind, preset)()
+    if preset == "paper":
+        return kind()
+    if not hasattr(kind, preset):
+        raise InputError(f"This stage has no preset '{preset}'.")
+    return getattr(kind, preset)()
 
 
 def pretrain_command(name: str = "paper") -> Callable[..., None]:
     """Return the function behind ``mzsr pretrain``, with the defaults of a preset."""
-    from mzsr_lib import training
+    from mzsr_lib import training, weights
 
     Config = OmitArgPrefixes[training.PretrainConfig]
     default = config_of(training.PretrainConfig, name)
@@ -63,15 +71,19 @@ def pretrain_command(name: str = "paper") -> Callable[..., None]:
         data: Folders,
         output: Output,
         preset: Preset = name,
+        init: Init = None,
         max_minutes: MaxMinutes = None,
         device: Device = "auto",
         config: Config = default,
     ) -> None:
-        """Stage 1: train a network on bicubic pairs, from random weights.
+        """Stage 1: train a network on many pairs.
 
         Example: mzsr pretrain --data bsds500-train bsds500-test --output runs/pretrain --preset cpu --max-minutes 60
         """
-        _run(training.pretrain, config, data, output, max_minutes, device)
+        start = None if init in (None, "none") else init
+        if start:
+            weights.locate(start)
+        _run(training.pretrain, config, data, output, max_minutes, device, init=start)
 
     return pretrain
 
@@ -87,13 +99,7 @@ def meta_train_command(name: str = "paper") -> Callable[..., None]:
         data: Folders,
         output: Output,
         preset: Preset = name,
-        init: Annotated[
-            str | None,
-            arg(
-                metavar="NAME|FILE",
-                help="Weights to start from: by default the shipped ones of stage 1; 'none' for random.",
-            ),
-        ] = None,
+        init: Init = "pretrained-x2",
         max_minutes: MaxMinutes = None,
         device: Device = "auto",
         config: Config = default,
@@ -102,7 +108,7 @@ def meta_train_command(name: str = "paper") -> Callable[..., None]:
 
         Example: mzsr meta-train --data bsds500-train --output runs/meta --preset cpu --first-order --max-minutes 60
         """
-        start = None if init == "none" else init or f"pretrained-x{config.scale}"
+        start = None if init in (None, "none") else init
         if start:
             weights.locate(start)
         _run(meta_training.meta_train, config, data, output, max_minutes, device, init=start)

@@ -10,8 +10,9 @@ import torch
 from tqdm import tqdm
 
 from mzsr_lib.adaptation import Adam, Pair, Params, inner_loop, loss_of, starting_point, super_resolve
-from mzsr_lib.data import PatchSource, bicubic_input, generator_for
+from mzsr_lib.data import PatchSource, generator_for
 from mzsr_lib.degradation import Degradation
+from mzsr_lib.inputs import bicubic_input
 from mzsr_lib.networks import SRNetwork
 from mzsr_lib.shapes import Images, OtherImages, Tensor
 

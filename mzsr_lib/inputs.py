@@ -1,0 +1,101 @@
+"""What the network is given: a bicubic picture, as in the paper, or one restored with the known kernel."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
+from mzsr_lib import inverse, resize
+from mzsr_lib.degradation import Degradation
+from mzsr_lib.files import InputError
+from mzsr_lib.shapes import Images, OtherImages
+
+
+class Upscaler(Protocol):
+    """Makes the network's input (B, 3, scale * h, scale * w) from the low-resolution picture (B, 3, h, w)."""
+
+    @property
+    def passes(self) -> int:
+        """How often the network runs; from the second time on, its last output goes into its input."""
+
+    def __call__(self, lr: Images, degradation: Degradation, sr: OtherImages | None = None) -> OtherImages:
+        """Return the input: of the first pass, or of the pass after the one that returned `sr`."""
+
+
+@dataclass(frozen=True)
+class Bicubic:
+    """The paper's input: the low-resolution picture enlarged with plain bicubic, whatever the kernel."""
+
+    passes: int = 1
+
+    def __call__(self, lr: Images, degradation: Degradation, sr: OtherImages | None = None) -> OtherImages:
+        """Return ``resize.upscale(lr, scale)``."""
+        return resize.upscale(lr, degradation.scale)
+
+
+@dataclass(frozen=True)
+class Restored:
+    """The kernel-aware input: the closed-form restoration, see `inverse.restore`.
+
+    Attributes
+    ----------
+    mu
+        Trust in the prior of the restoration, which is the enlarged picture.
+    next_mu
+        The same for the passes after the first, whose prior is the network's last output.
+    passes
+        How often the network runs, with the same weights.
+    """
+
+    mu: float = 1e-3
+    next_mu: float = 2e-3
+    passes: int = 1
+
+    def __post_init__(self):
+        if min(self.mu, self.next_mu) <= 0 or self.passes < 1:
+            raise InputError(f"{self} cannot be used: mu and next_mu must be positive, and passes at least 1.")
+
+    def __call__(self, lr: Images, degradation: Degradation, sr: OtherImages | None = None) -> OtherImages:
+        """Return the restored picture."""
+        return inverse.restore(lr, degradation, self.mu if sr is None else self.next_mu, sr)
+
+
+bicubic_input = Bicubic()
+
+
+def run_passes(
+    run: Callable[[OtherImages], OtherImages], lr: Images, degradation: Degradation, upscaler: Upscaler
+) -> Iterator[tuple[OtherImages, OtherImages]]:
+    """Yield (input, output) of every pass of a network, ``run``, over low-resolution pictures."""
+    sr = None
+    for _ in range(upscaler.passes):
+        inputs = upscaler(lr, degradation, sr)
+        sr = run(inputs)
+        yield inputs, sr
+
+
+INPUTS = ("bicubic", "restored")
+
+
+def named(kind: str, mu: float = 1e-3, next_mu: float = 2e-3, passes: int = 1) -> Upscaler:
+    """Return the upscaler of a kind, as settings and weights files name it: ``"bicubic"`` or ``"restored"``.
+
+    Raises
+    ------
+    InputError
+        If the kind is unknown, or a bicubic input should take several passes: it would be the same each time.
+    """
+    if kind not in INPUTS:
+        raise InputError(f"There is no network input '{kind}': choose {' or '.join(INPUTS)}.")
+    if kind == "restored":
+        return Restored(mu, next_mu, passes)
+    if passes != 1:
+        raise InputError(f"A bicubic input takes one pass, not {passes}: the network's output cannot enter it.")
+    return bicubic_input
+
+
+def described(upscaler: Upscaler) -> dict[str, object]:
+    """Return the arguments with which `named` gives this upscaler: what a weights file keeps."""
+    if isinstance(upscaler, Restored):
+        return {"kind": "restored", "mu": upscaler.mu, "next_mu": upscaler.next_mu, "passes": upscaler.passes}
+    return {"kind": "bicubic"}
+
