@@ -49,6 +49,7 @@ LADDER: tuple[str, ...] = (
     "report",
     "look",
     "plotting",
+    "panels",
     "widgets",
     "reproduce",
     "commands",

@@ -17,6 +17,7 @@ from mzsr_lib.files import InputError, atomic_path
 COLOURS = {
     "bicubic": "#767676",
     "pretrained": "#d98c00",
+    "mzsrplus": "#8e44ad",
     "mzsr": "#0072b2",
     "zssr": "#009e73",
     "wrong": "#c44e00",
