@@ -1,6 +1,6 @@
 """The inner loop: a few gradient steps for one task. Meta-training, meta-test and ZSSR all run this one."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import torch
 from torch.func import functional_call
@@ -19,10 +19,14 @@ Pair = tuple[Images, Images]
 Rule = Callable[[int, Params, Sequence[Tensor]], Params]
 
 
+# The rate of a step: one for all parameters, or one for each by name.
+Rate = float | Mapping[str, float | Tensor]
+
+
 class SGD:
     """Plain gradient descent with a rate for each step; after the last rate it stays the same."""
 
-    def __init__(self, rates: Sequence[float]):
+    def __init__(self, rates: Sequence[Rate]):
         if not rates:
             raise InputError("Gradient descent needs at least one rate.")
         self.rates = list(rates)
@@ -30,7 +34,8 @@ class SGD:
     def __call__(self, step: int, params: Params, grads: Sequence[Tensor]) -> Params:
         """Return ``params - rate * grads``."""
         rate = self.rates[min(step, len(self.rates) - 1)]
-        return {name: p - rate * g for (name, p), g in zip(params.items(), grads, strict=True)}
+        of = rate if isinstance(rate, Mapping) else dict.fromkeys(params, rate)
+        return {name: p - of[name] * g for (name, p), g in zip(params.items(), grads, strict=True)}
 
 
 class Adam:
@@ -138,7 +143,7 @@ def adapt(
     lr: Images,
     degradation: Degradation,
     steps: int,
-    rates: Sequence[float] | None = None,
+    rates: Sequence[Rate] | None = None,
     upscaler: Upscaler = bicubic_input,
 ) -> Iterator[tuple[Params, Tensor]]:
     """Learn from one low-resolution picture alone (paper, Algorithm 2), and yield as `inner_loop` does.
@@ -154,7 +159,7 @@ def adapt(
     steps
         Gradient steps.
     rates
-        Learning rates, by default `meta_test_rates`.
+        Learning rates, by default `meta_test_rates`; those learned with weights are in `weights.Weights.rates`.
     upscaler
         What makes the network's input.
     """

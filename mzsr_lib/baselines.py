@@ -15,7 +15,7 @@ from mzsr_lib.inputs import bicubic_input
 from mzsr_lib.shapes import Images, OtherImages
 from mzsr_lib.zero_shot import ZeroShotConfig, zero_shot
 
-METHODS = ("bicubic", "pretrained", "mzsr", "zssr")
+METHODS = ("bicubic", "pretrained", "mzsr", "mzsr-plus", "zssr")
 
 
 @dataclass(frozen=True)
@@ -59,11 +59,12 @@ def build(
     ----------
     name
         ``bicubic``; ``pretrained``, the network of stage 1 as it is; ``mzsr``, adapted to the picture
-        by `steps` updates; ``zssr``, from random weights by at most `steps` updates.
+        by `steps` updates; ``mzsr-plus``, the same with a kernel-aware input; ``zssr``, from random
+        weights by at most `steps` updates.
     steps
         Updates at test time; bicubic and pretrained make none, whatever is given.
     weights_name
-        A shipped name or a file, by default ``pretrained-x2`` or ``mzsr-x2`` (for scale 2).
+        A shipped name or a file, by default the name of the method and the scale, such as ``mzsr-x2``.
     seed
         For the random start and crops of zssr.
     device
@@ -110,9 +111,9 @@ def _with_weights(
 
     def run(lr: Images, degradation: Degradation) -> OtherImages:
         params = start
-        updates = adapt(loaded.network, start, lr, degradation, steps)
+        updates = adapt(loaded.network, start, lr, degradation, steps, loaded.rates, loaded.upscaler)
         for adapted, _ in tqdm(updates, name, steps, unit="update", disable=None if progress and steps else True):
             params = adapted
-        return super_resolve(loaded.network, params, lr, degradation)
+        return super_resolve(loaded.network, params, lr, degradation, loaded.upscaler)
 
     return Method(name, steps, loaded.name, run)

@@ -39,6 +39,13 @@ def read(path: str | Path, config: dict, device: torch.device) -> dict:
     return state
 
 
+def step_of(path: str | Path) -> int:
+    """Return the step at which a checkpoint was written, 0 when there is none."""
+    if not Path(path).exists():
+        return 0
+    return int(torch.load(path, map_location="cpu", weights_only=True)["step"])
+
+
 def trim_log(path: str | Path, step: int) -> None:
     """Forget the lines of a JSONL log that were written after `step`, and one that a crash cut short."""
     path = Path(path)

@@ -31,6 +31,7 @@ COMMANDS: dict[tuple[str, ...], Command] = {
     ("data", "fetch"): commands.data_fetch,
     ("weights", "list"): commands.weights_list,
     ("reproduce",): commands.reproduce,
+    ("train-all",): training_commands.train_all,
 }
 
 # Their flags are the fields of a config, and their defaults those of a preset: made when they are asked for.
@@ -39,7 +40,7 @@ TRAINING: dict[tuple[str, ...], Callable[[str], Command]] = {
     ("meta-train",): training_commands.meta_train_command,
 }
 TRAINING_HELP = {
-    ("pretrain",): "Stage 1: train a network on bicubic pairs, from random weights.",
+    ("pretrain",): "Stage 1: train a network on many pairs.",
     ("meta-train",): "Stage 2: meta-train a starting point from which a few gradient steps fit any blur kernel.",
 }
 GROUP_HELP = {"data": "The data sets of the paper.", "weights": "The weights that come with the package."}

@@ -13,6 +13,7 @@ from mzsr_lib.files import InputError
 from mzsr_lib.inputs import Upscaler, bicubic_input
 from mzsr_lib.shapes import Images, OtherImages
 
+
 def generator_for(*key: int | str, device: torch.device | str = "cpu") -> torch.Generator:
     """Return a generator seeded by a key such as (seed, step, task).
 

@@ -73,6 +73,10 @@ class Degradation:
         """Return the same degradation with its kernel on `device`."""
         return replace(self, kernel=self.kernel.to(device))
 
+    def part(self, which: slice) -> "Degradation":
+        """Return the degradation of some pictures of the batch."""
+        return replace(self, kernel=self.kernel[which]) if self.kernel.ndim == 3 else self
+
     def shared(self) -> "Degradation":
         """Return the same degradation with its first kernel for all pictures."""
         return replace(self, kernel=self.kernel.reshape(-1, *self.kernel.shape[-2:])[0])

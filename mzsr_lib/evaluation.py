@@ -29,7 +29,7 @@ COLUMNS = (
 # Rows that agree in these are averaged.
 GROUP = ("dataset", "kernel", "mode", "scale", "method", "steps", "weights")
 
-DEFAULT_STEPS = {"bicubic": 0, "pretrained": 0, "mzsr": 10, "zssr": ZeroShotConfig.steps}
+DEFAULT_STEPS = {"bicubic": 0, "pretrained": 0, "mzsr": 10, "mzsr-plus": 0, "zssr": ZeroShotConfig.steps}
 
 
 def sweep(
@@ -61,11 +61,11 @@ def sweep(
     """
     if not names:
         raise InputError(f"No method is named: choose from {', '.join(baselines.METHODS)}.")
-    weighted = {"pretrained", "mzsr"} & set(names)
+    weighted = {"pretrained", "mzsr", "mzsr-plus"} & set(names)
     if weights_name is not None and len(weighted) != 1:
         found = " and ".join(sorted(weighted)) or "neither"
         raise InputError(
-            f"Weights are for one method, pretrained or mzsr, and here is {found}: evaluate them one by one."
+            f"Weights are for one method, pretrained, mzsr or mzsr-plus, and here is {found}: evaluate them one by one."
         )
     methods = {}
     for name in names:
@@ -79,9 +79,14 @@ def sweep(
 
 def doubt(method: Method, degradation: Degradation) -> str | None:
     """Say in one sentence why a kernel is outside what meta-trained weights were trained for, or return None."""
-    if method.name != "mzsr":
+    if method.name not in ("mzsr", "mzsr-plus"):
         return None
     settings = weights.read_provenance(weights.locate(method.weights)).get("settings", {})
+    if degradation.mode == "bicubic":
+        if not settings.get("bicubic_share"):
+            return f"The weights {method.weights} never saw bicubic sampling: expect less than the tables show."
+        if degradation.kernel.shape[-1] == 1 and settings.get("plain_share"):
+            return None
     low, high = settings.get("prior_low") or 1.0, settings.get("prior_high") or 2.5 * degradation.scale
     return KernelPrior(low, high).doubt(degradation.kernel.cpu())
 

@@ -187,3 +187,10 @@ def check_scale(scale: int) -> int:
     if scale not in (2, 3, 4):
         raise InputError(f"The scale is {scale}: it must be 2, 3 or 4.")
     return scale
+
+
+def centre_crop(image: Planes, size: int, scale: int) -> OtherPlanes:
+    """Cut the middle of a picture: at most `size` px a side, a multiple of `scale`."""
+    height, width = (min(size, s) // scale * scale for s in image.shape[-2:])
+    top, left = (image.shape[-2] - height) // 2, (image.shape[-1] - width) // 2
+    return image[..., top : top + height, left : left + width]

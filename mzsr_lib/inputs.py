@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from mzsr_lib import inverse, resize
 from mzsr_lib.degradation import Degradation
@@ -10,6 +10,7 @@ from mzsr_lib.files import InputError
 from mzsr_lib.shapes import Images, OtherImages
 
 
+@runtime_checkable
 class Upscaler(Protocol):
     """Makes the network's input (B, 3, scale * h, scale * w) from the low-resolution picture (B, 3, h, w)."""
 
@@ -98,4 +99,3 @@ def described(upscaler: Upscaler) -> dict[str, object]:
     if isinstance(upscaler, Restored):
         return {"kind": "restored", "mu": upscaler.mu, "next_mu": upscaler.next_mu, "passes": upscaler.passes}
     return {"kind": "bicubic"}
-

@@ -11,7 +11,7 @@ import torch
 from torch.nn import functional as F
 
 from mzsr_lib import resize
-from mzsr_lib.degradation import Degradation, subsample
+from mzsr_lib.degradation import Degradation
 from mzsr_lib.files import InputError
 from mzsr_lib.resize import cubic, mirror, pad_symmetric
 from mzsr_lib.shapes import Float, Kernels, OtherPlanes, Planes, Tensor
@@ -102,7 +102,7 @@ def least_squares(residual: Planes, kernel: Kernels, scale: int, mu: float | Flo
     # 1. The kernel's transfer function, with an axis for the channels.
     transfer = transfer_function(kernel, *size).unsqueeze(-3)
     # 2. A A^T correlates on the coarse grid with the subsampled autocorrelation of the kernel.
-    power = torch.fft.rfft2(subsample(torch.fft.irfft2(transfer.abs() ** 2, size), scale)).real
+    power = torch.fft.rfft2(torch.fft.irfft2(transfer.abs() ** 2, size)[..., ::scale, ::scale]).real
     # 3. Solve on the coarse grid.
     solved = torch.fft.irfft2(torch.fft.rfft2(residual) / (power + mu), (height, width))
     # 4. A^T: put the pixels back on the fine grid, with zeros between them, and spread them by the kernel.
@@ -141,9 +141,7 @@ def restore(
         raise InputError(f"The weight mu is {float(mu):g}: it must be positive.")
     x0 = enlarge(lr, degradation) if prior is None else prior
     residual = lr - degradation.linear(x0)
-    rows, columns = (
-        mirror(size, PAD, _fast_length(size + 2 * PAD) - size - PAD, lr.device) for size in lr.shape[-2:]
-    )
+    rows, columns = (mirror(size, PAD, _fast_length(size + 2 * PAD) - size - PAD, lr.device) for size in lr.shape[-2:])
     padded = residual.index_select(-2, rows).index_select(-1, columns)
     correction = least_squares(padded, composite_kernel(degradation).to(lr), degradation.scale, mu)
     edge, (height, width) = PAD * degradation.scale, x0.shape[-2:]

@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
+from mzsr_lib import arrays
 from mzsr_lib.files import InputError
 from mzsr_lib.shapes import Covariances, Eigenvalues, Kernel, Kernels
 
@@ -216,33 +217,7 @@ def load(path: str | Path) -> Kernel:
     path = Path(path)
     if not path.is_file():
         raise InputError(f"There is no kernel file {path}.")
-    return normalise(_read_array(path), str(path))
-
-
-def _read_array(path: Path) -> np.ndarray:
-    try:
-        if path.suffix.lower() == ".npy":
-            return np.load(path, allow_pickle=False)
-        if path.suffix.lower() == ".mat":
-            return _read_mat(path)
-        from PIL import Image
-
-        with Image.open(path) as picture:
-            grey = picture if picture.mode.startswith(("I", "F")) else picture.convert("L")
-            return np.asarray(grey, dtype=np.float64)
-    except InputError:
-        raise
-    except Exception as error:  # each reader has its own kinds; a user needs only the sentence
-        raise InputError(f"The kernel file {path} cannot be read ({error}).") from None
-
-
-def _read_mat(path: Path) -> np.ndarray:
-    from scipy.io import loadmat
-
-    arrays = [v for v in loadmat(path).values() if isinstance(v, np.ndarray) and v.ndim == 2 and v.dtype.kind in "fiu"]
-    if not arrays:
-        raise InputError(f"{path} holds no two-dimensional array of numbers.")
-    return max(arrays, key=lambda array: array.size)
+    return normalise(arrays.read(path), str(path))
 
 
 def normalise(array: np.ndarray, what: str = "The kernel") -> Kernel:

@@ -4,7 +4,7 @@ import datetime
 import json
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 
@@ -34,19 +34,22 @@ class Loop:
     network
         Its parameters are trained in place.
     config
-        The run's settings, a `LoopConfig`; kept in the checkpoint, and compared on resume.
+        The run's settings; kept in the checkpoint, and compared on resume.
     gradient
-        ``gradient(step)`` leaves a gradient in every parameter's ``.grad``, already summed over the
-        processes, and returns scalars to log. It must draw what is random from (seed, step) only.
+        ``gradient(step)`` leaves a gradient in every ``.grad``, already summed over the processes, and
+        returns scalars to log. What is random must come from (seed, step) only.
     validate
-        ``validate(params)`` returns scores of those weights; the one named ``"score"`` chooses the
-        weights that are kept (the higher the better).
+        ``validate(params)`` returns scores; by the one named ``"score"`` the best weights are kept.
     folder
         Where everything is written. A checkpoint found there is continued.
     group
         The processes that work together.
     provenance
         What the weights file should say besides settings, commit, date, device and scores.
+    extra
+        More to be trained than the network's parameters, by name.
+    finish
+        Turns the averaged values into what is validated and saved.
     """
 
     def __init__(
@@ -58,11 +61,14 @@ class Loop:
         folder: str | Path,
         group: Group,
         provenance: dict | None = None,
+        extra: Mapping[str, torch.nn.Parameter] | None = None,
+        finish: Callable[[Params], Params] = dict,
     ):
         self.network, self.config, self.gradient, self.validate = network, config, gradient, validate
         self.folder, self.group, self.provenance = Path(folder), group, provenance or {}
         self.commit = git_commit()  # of the code that was loaded; the tree may change while it runs
-        self.params = list(network.parameters())
+        self.named, self.finish = {**dict(network.named_parameters()), **(extra or {})}, finish
+        self.params = list(self.named.values())
         self.average = [p.detach().clone() for p in self.params]
         self.optimizer = torch.optim.Adam(self.params, lr=config.learning_rate, fused=True)
         self.step, self.seconds, self.best, self.skipped = 0, 0.0, -math.inf, 0
@@ -90,7 +96,7 @@ class Loop:
 
     def averaged(self) -> Params:
         """Return the averaged weights by name."""
-        return {name: value for (name, _), value in zip(self.network.named_parameters(), self.average, strict=True)}
+        return self.finish(dict(zip(self.named, self.average, strict=True)))
 
     def run(self, max_minutes: float | None = None, max_steps: int | None = None) -> Path:
         """Train until the last step, a limit of this call, or a signal; return the weights file.
@@ -133,8 +139,7 @@ class Loop:
         if self.config.clip:
             factor = (self.config.clip / (norm + 1e-12)).clamp(max=1)
             torch._foreach_mul_([p.grad for p in self.params], factor)
-        # What torch's gradient scaler does as well: the fused optimizer skips the step on the device,
-        # so that nothing has to wait for the answer.
+        # As torch's gradient scaler does: the fused optimizer skips the step, and nothing waits for the answer.
         self.optimizer.found_inf, self.optimizer.grad_scale = bad, None
         self.optimizer.param_groups[0]["lr"] = self.config.rate(self.step)
         self.optimizer.step()
@@ -219,7 +224,7 @@ class Loop:
             "seconds": self.seconds,
             "best": self.best,
             "skipped": int(self.streaks[0]),
-            "network": self.network.state_dict(),
+            "network": {name: p.detach() for name, p in self.named.items()},
             "average": self.average,
             "optimizer": self.optimizer.state_dict(),
             "totals": self.totals,
@@ -231,7 +236,8 @@ class Loop:
         state = checkpoints.read(self.checkpoint_path, asdict(self.config), self.group.device)
         self.step, self.seconds, self.best = state["step"], state["seconds"], state["best"]
         self.streaks[0], self.skipped, self.totals = state["skipped"], state["skipped"], state["totals"]
-        self.network.load_state_dict(state["network"])
+        for name, parameter in self.named.items():
+            parameter.data.copy_(state["network"][name])
         self.average = state["average"]
         self.optimizer.load_state_dict(state["optimizer"])
         if self.group.leads:

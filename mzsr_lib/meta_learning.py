@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import torch
 
-from mzsr_lib.adaptation import SGD, Params, inner_loop, loss_of
+from mzsr_lib.adaptation import SGD, Params, Rate, inner_loop, loss_of
 from mzsr_lib.data import Task
 from mzsr_lib.files import InputError
 from mzsr_lib.networks import SRNetwork
@@ -43,7 +43,12 @@ def step_weights(step: int, inner_steps: int, kind: str = "annealed", anneal_ste
 
 
 def meta_loss(
-    network: SRNetwork, params: Params, task: Task, task_lr: float, weighting: Sequence[float], order: int = 2
+    network: SRNetwork,
+    params: Params,
+    task: Task,
+    task_lr: float | Sequence[Rate],
+    weighting: Sequence[float],
+    order: int = 2,
 ) -> tuple[Scalar, Scalar, Scalar]:
     """Return a task's weighted query loss, its support loss before adaptation, and its last query loss.
 
@@ -56,14 +61,22 @@ def meta_loss(
     task
         Support and query pairs of one kernel.
     task_lr
-        alpha, the rate of the inner steps.
+        alpha, the rate of the inner steps; or a rate for each step, or for each step and parameter. Rates
+        that are tensors are learned with the starting point (Meta-SGD, Li et al., 2017; MAML++).
     weighting
         Weight of the query loss after each inner step; as many as there are inner steps, the last not zero.
     order
         2 for the exact meta-gradient, 1 for first order; see `adaptation.inner_loop`.
     """
     support, query = (task.support_input, task.support_target), (task.query_input, task.query_target)
-    steps = inner_loop(network, params, lambda step: support, SGD([task_lr]), len(weighting), order)
+    steps = inner_loop(
+        network,
+        params,
+        lambda step: support,
+        SGD([task_lr] if isinstance(task_lr, float) else task_lr),
+        len(weighting),
+        order,
+    )
     query_losses, support_losses = [], []
     for weight, (adapted, support_loss) in zip(weighting, steps, strict=True):
         support_losses.append(support_loss)

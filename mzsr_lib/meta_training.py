@@ -6,21 +6,24 @@ from pathlib import Path
 
 import torch
 
-from mzsr_lib import metrics
+from mzsr_lib import metrics, weights
 from mzsr_lib.adaptation import Params, adapt, super_resolve
 from mzsr_lib.data import PatchSource, Pictures, TaskDistribution, generator_for, read_pictures
 from mzsr_lib.degradation import Degradation
 from mzsr_lib.distributed import Group
 from mzsr_lib.files import InputError
+from mzsr_lib.images import centre_crop
 from mzsr_lib.inputs import Upscaler, bicubic_input
 from mzsr_lib.loop import Loop
 from mzsr_lib.meta_learning import QUERY_WEIGHTS, meta_loss, step_weights
 from mzsr_lib.networks import SRNetwork
 from mzsr_lib.schedule import TrainConfig
 from mzsr_lib.shapes import OtherImages, Tensor
-from mzsr_lib.training import centre_crop, initial_network, provenance, validation_degradations
+from mzsr_lib.training import initial_network, provenance, validation_degradations
 
 VALIDATION_STEPS = (0, 1, 10)
+# Adam moves every number by about its rate; the logarithm of a learning rate may move so many times faster.
+RATE_SPEED = 20.0
 
 
 @dataclass(frozen=True)
@@ -41,6 +44,9 @@ class MetaTrainConfig(TrainConfig):
         Kernels an outer update.
     first_order
         Hold the inner gradients constant: faster, smaller, and no longer the exact meta-gradient.
+    learn_rates
+        Learn a rate for each inner step and parameter together with the starting point; `task_lr` is where
+        they begin (Meta-SGD, Li et al., 2017; LSLR of MAML++).
     query_weights
         Of the query losses after each inner step: ``"annealed"`` (uniform at first, the last step
         alone in the end; MAML++, Antoniou et al., ICLR 2019), ``"uniform"`` or ``"last"``.
@@ -61,6 +67,7 @@ class MetaTrainConfig(TrainConfig):
     inner_steps: int = 5
     tasks: int = 5
     first_order: bool = False
+    learn_rates: bool = False
     query_weights: str = "annealed"
     anneal_steps: int = 3_333
     episode: str = "two-sets"
@@ -128,25 +135,37 @@ def meta_gradient(
     distribution: TaskDistribution,
     group: Group,
     step: int,
+    log_rates: torch.nn.Parameter | None = None,
 ) -> dict[str, Tensor]:
-    """Leave the meta-gradient of one outer update in the network's parameters; each process works on its tasks."""
-    network.zero_grad(set_to_none=True)
+    """Leave the meta-gradient of one outer update in the network's parameters; each process works on its tasks.
+
+    With `log_rates` (inner steps, parameters) the rates of the inner loop are learned: see `rates_of`.
+    """
     params = dict(network.named_parameters())
+    learned = [*params.values(), *([] if log_rates is None else [log_rates])]
     weighting = step_weights(step, config.inner_steps, config.query_weights, config.anneal_steps)
     order, upscaler = 1 if config.first_order else 2, config.upscaler()
-    grads = [torch.zeros_like(p) for p in params.values()]
+    grads = [torch.zeros_like(p) for p in learned]
     sums = torch.zeros(3, device=source.device)
     for task_number in group.share(range(config.tasks)):
         task = distribution.sample(source, (config.seed, step, task_number), upscaler)
         with config.autocast(source.device):
-            loss, before, after = meta_loss(network, params, task, config.task_lr, weighting, order)
+            rates = config.task_lr
+            if log_rates is not None:
+                rates = weights.named_rates(network, [step.unbind() for step in rates_of(log_rates, config)])
+            loss, before, after = meta_loss(network, params, task, rates, weighting, order)
         # One task at a time: the graph of the inner loop is the memory of this method.
-        torch._foreach_add_(grads, torch.autograd.grad(loss / config.tasks, list(params.values())))
+        torch._foreach_add_(grads, torch.autograd.grad(loss / config.tasks, learned))
         sums += torch.stack([loss.detach(), before, after]) / config.tasks
     group.sum_([*grads, sums])
-    for parameter, grad in zip(params.values(), grads, strict=True):
+    for parameter, grad in zip(learned, grads, strict=True):
         parameter.grad = grad
     return {"loss": sums[0], "support_loss": sums[1], "query_loss": sums[2]}
+
+
+def rates_of(log_rates: Tensor, config: MetaTrainConfig) -> Tensor:
+    """Return the learned rates of the inner steps: `task_lr` where `log_rates` is 0, and always positive."""
+    return config.task_lr * torch.exp(RATE_SPEED * log_rates)
 
 
 def held_out_psnr(
@@ -158,13 +177,16 @@ def held_out_psnr(
 ) -> dict[str, float]:
     """Return the mean PSNR (dB) on held-out pictures after 0, 1 and 10 updates, each with a degradation of its own.
 
-    The score is the mean of those after 1 and 10 updates.
+    `params` may hold learned rates under ``weights.RATES``. The score is the mean of those after 1 and 10 updates.
     """
+    params = dict(params)
+    learned = params.pop(weights.RATES, None)
+    rates = None if learned is None else weights.named_rates(network, learned.tolist())
     totals = dict.fromkeys(VALIDATION_STEPS, 0.0)
     for hr, degradation in zip(held_out, degradations, strict=True):
         lr = degradation(hr)
         point = params
-        steps = adapt(network, params, lr, degradation, max(VALIDATION_STEPS), upscaler=upscaler)
+        steps = adapt(network, params, lr, degradation, max(VALIDATION_STEPS), rates, upscaler)
         for step in range(max(VALIDATION_STEPS) + 1):
             if step > 0:
                 point, _ = next(steps)
@@ -200,13 +222,23 @@ def meta_train(
     held_out = [centre_crop(p, 160, config.scale**2).to(group.device) for p in pictures.held_out]
     tests = validation_degradations(config.degradations(), len(held_out), group.device)
     network = initial_network(init, SRNetwork(generator=generator_for(config.seed, "weights")), group)
+    shape = (config.inner_steps, len(list(network.parameters())))
+    log_rates = torch.nn.Parameter(torch.zeros(shape, device=group.device)) if config.learn_rates else None
+
+    def finish(params: Params) -> Params:
+        if log_rates is None:
+            return params
+        return {**params, weights.RATES: rates_of(params[weights.RATES], config)}
+
     loop = Loop(
         network,
         config,
-        lambda step: meta_gradient(network, source, config, distribution, group, step),
+        lambda step: meta_gradient(network, source, config, distribution, group, step, log_rates),
         lambda params: held_out_psnr(network, params, held_out, tests, config.upscaler()),
         output,
         group,
         provenance("meta-train", config, init, folders, pictures),
+        {} if log_rates is None else {weights.RATES: log_rates},
+        finish,
     )
     return loop.run(max_minutes, max_steps)

@@ -18,6 +18,9 @@ COLUMNS = {
     ("mzsr", 0): "MZSR 0",
     ("mzsr", 1): "MZSR 1",
     ("mzsr", 10): "MZSR 10",
+    ("mzsr-plus", 0): "MZSR-plus 0",
+    ("mzsr-plus", 1): "MZSR-plus 1",
+    ("mzsr-plus", 10): "MZSR-plus 10",
 }
 PRINTED = (("bicubic", 0), ("mzsr", 1), ("mzsr", 10))
 DIGITS = {"psnr": 2, "ssim": 3}

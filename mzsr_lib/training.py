@@ -13,6 +13,7 @@ from mzsr_lib.data import PatchSource, Pictures, generator_for, read_pictures
 from mzsr_lib.degradation import Degradation, DegradationPrior
 from mzsr_lib.distributed import Group
 from mzsr_lib.files import InputError
+from mzsr_lib.images import centre_crop
 from mzsr_lib.loop import Loop, Params
 from mzsr_lib.networks import SRNetwork
 from mzsr_lib.schedule import TrainConfig
@@ -49,9 +50,11 @@ class PretrainConfig(TrainConfig):
 
     def __post_init__(self):
         super().__post_init__()
-        if self.patch % self.scale or self.patch < self.kernel_size:
+        least = 1 if self.bicubic_share == self.plain_share == 1 else self.kernel_size
+        if self.patch % self.scale or self.patch < least:
             raise InputError(
-                f"Patches of {self.patch} px must be a multiple of scale {self.scale}, and no smaller than the kernels."
+                f"Patches of {self.patch} px must be a positive multiple of scale {self.scale}, "
+                "and no smaller than the kernels."
             )
         if min(self.batch, self.channels) < 1 or self.layers < 2:
             raise InputError("batch and channels must be at least 1, and layers at least 2.")
@@ -121,11 +124,7 @@ class PretrainConfig(TrainConfig):
 
 
 def pretrain_gradient(
-    network: SRNetwork,
-    source: PatchSource,
-    config: PretrainConfig,
-    group: Group,
-    step: int,
+    network: SRNetwork, source: PatchSource, config: PretrainConfig, group: Group, step: int
 ) -> dict[str, Tensor]:
     """Leave the gradient of the mean absolute error of one batch in the network's parameters.
 
@@ -137,9 +136,7 @@ def pretrain_gradient(
     chance = float(torch.rand((), generator=generator_for(config.seed, step, "mode")))
     degradation = config.degradations().sample(config.batch, chance, generator)
     mine = slice(group.rank, None, group.world)
-    if degradation.kernel.ndim == 3:
-        degradation = Degradation(degradation.kernel[mine], degradation.scale, degradation.mode)
-    hr = hr[mine]
+    hr, degradation = hr[mine], degradation.part(mine)
     lr = degradation(hr)
 
     def run(given: Images) -> Images:
@@ -152,13 +149,6 @@ def pretrain_gradient(
     losses.mean().backward()
     group.sum_([*(p.grad for p in network.parameters()), total := losses.detach()])
     return {"loss": total.mean(), "last_loss": total[-1]}
-
-
-def centre_crop(image: Images, size: int, scale: int) -> OtherImages:
-    """Cut the middle of a picture: at most `size` px a side, a multiple of `scale`."""
-    height, width = (min(size, s) // scale * scale for s in image.shape[-2:])
-    top, left = (image.shape[-2] - height) // 2, (image.shape[-1] - width) // 2
-    return image[..., top : top + height, left : left + width]
 
 
 def validation_degradations(degradations: DegradationPrior, count: int, device: torch.device) -> list[Degradation]:

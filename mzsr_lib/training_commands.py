@@ -116,6 +116,56 @@ def meta_train_command(name: str = "paper") -> Callable[..., None]:
     return meta_train
 
 
+def train_all(
+    *,
+    model: Annotated[str, arg(metavar="mzsr|mzsr-plus", help="The paper's model, or the kernel-aware one.")],
+    output: Annotated[Path, arg(metavar="DIR", help="Folder of the runs. What is found there is continued.")],
+    budget: Annotated[
+        str, arg(metavar="cpu|gpu", help="The settings of the shipped weights, or longer ones for a GPU.")
+    ] = "cpu",
+    data: Annotated[
+        tuple[Path, ...],
+        arg(metavar="DIR", help="Folders of pictures; by default bsds500-train and bsds500-test, see mzsr data."),
+    ] = (),
+    max_minutes: MaxMinutes = None,
+    max_steps: Annotated[
+        int | None, arg(metavar="N", help="At most so many steps of each stage: a rehearsal of the whole recipe.")
+    ] = None,
+    device: Device = "auto",
+) -> None:
+    """Train a model from random weights as the shipped one was: every stage, one after the other.
+
+    Example: mzsr train-all --model mzsr-plus --budget cpu --output runs/mzsr-plus
+    """
+    from mzsr_lib import distributed, downloads, images, recipes
+
+    plan = recipes.recipe(model, budget)
+    check_limits(max_minutes, max_steps)
+    folders = data or tuple(downloads.folder(name) for name in recipes.DATA)
+    for folder in folders:
+        images.paths_in(folder)
+    group = distributed.join(device)
+    try:
+        check_writable(output / "log.jsonl")
+        if group.leads:
+            print(f"{', then '.join(stage.name for stage in plan.stages)}. {plan.expect}", flush=True)
+        path = recipes.train_all(model, budget, folders, output, group, max_minutes, max_steps)
+        if group.leads:
+            for stage in plan.stages:
+                _draw(output / stage.name)
+            print(f"The weights are in {path}." if path else "Time is up: the same command goes on from here.")
+    finally:
+        distributed.leave()
+
+
+def check_limits(max_minutes: float | None, max_steps: int | None = None) -> None:
+    """Raise `InputError` for a limit that leaves nothing to do."""
+    if max_minutes is not None and max_minutes <= 0:
+        raise InputError(f"The time limit is {max_minutes:g} minutes: it must be positive.")
+    if max_steps is not None and max_steps <= 0:
+        raise InputError(f"The limit is {max_steps} steps: it must be positive.")
+
+
 def _run(
     train: Callable[..., Path],
     config: object,
@@ -128,8 +178,7 @@ def _run(
     """Check what was given, train in the group of processes, draw the curve, and say where the weights are."""
     from mzsr_lib import distributed, images
 
-    if max_minutes is not None and max_minutes <= 0:
-        raise InputError(f"The time limit is {max_minutes:g} minutes: it must be positive.")
+    check_limits(max_minutes)
     for folder in data:
         images.paths_in(folder)
     group = distributed.join(device)

@@ -1,7 +1,7 @@
 """Network weights as safetensors files that say where they come from."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,11 +9,13 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
+from mzsr_lib import inputs
 from mzsr_lib.files import InputError, atomic_path
 from mzsr_lib.networks import SRNetwork
 from mzsr_lib.shapes import Tensor
 
 FOLDER = Path(__file__).parent / "weights"
+RATES = "rates"
 
 
 @dataclass(frozen=True)
@@ -28,11 +30,20 @@ class Weights:
         In evaluation mode, on the device asked for.
     provenance
         What the file says of itself: data, settings, commit, steps, device, seed, date, scores.
+    rates
+        Learning rates of the updates that were learned with the weights, one mapping from parameter names
+        for each step; None when the weights go with those of `adaptation.meta_test_rates`.
     """
 
     name: str
     network: SRNetwork
     provenance: dict
+    rates: list[dict[str, float]] | None = None
+
+    @property
+    def upscaler(self) -> inputs.Upscaler:
+        """What makes the input that the weights were trained for."""
+        return inputs.named(**self.provenance.get("input", {"kind": "bicubic"}))
 
     @property
     def scale(self) -> int:
@@ -85,19 +96,29 @@ def load(name: str | Path, device: torch.device | str = "cpu") -> Weights:
     network = SRNetwork(**provenance["network"])
     with safe_open(str(path), framework="pt") as opened:
         tensors = {key: opened.get_tensor(key) for key in opened.keys()}  # noqa: SIM118 (not a dict)
+    rates = tensors.pop(RATES, None)
     try:
         network.load_state_dict(tensors)
     except RuntimeError:
         raise InputError(f"The weights in {path} do not fit the network that the file describes.") from None
     network = network.to(device, memory_format=torch.channels_last).eval()
     shown = path.stem if path.parent == FOLDER else str(name)
-    return Weights(shown, network, provenance)
+    return Weights(shown, network, provenance, rates if rates is None else named_rates(network, rates.tolist()))
+
+
+def named_rates(network: SRNetwork, rates: Sequence[Sequence]) -> list[dict]:
+    """Return rates (steps, parameters) as one mapping from parameter names for each step."""
+    names = [name for name, _ in network.named_parameters()]
+    return [dict(zip(names, step, strict=True)) for step in rates]
 
 
 def annotate(path: str | Path, facts: Mapping) -> None:
     """Add facts, such as measured scores, to what a weights file says of itself; the weights stay as they are."""
     loaded = load(path)
-    save(path, loaded.network, dict(loaded.network.named_parameters()), {**loaded.provenance, **facts})
+    params = dict(loaded.network.named_parameters())
+    if loaded.rates is not None:
+        params[RATES] = torch.tensor([list(step.values()) for step in loaded.rates])
+    save(path, loaded.network, params, {**loaded.provenance, **facts})
 
 
 def save(path: str | Path, network: SRNetwork, params: Mapping[str, Tensor], provenance: Mapping) -> None:
@@ -110,7 +131,8 @@ def save(path: str | Path, network: SRNetwork, params: Mapping[str, Tensor], pro
     network
         Tells the architecture.
     params
-        The values by name, such as ``dict(network.named_parameters())`` or their average.
+        The values by name, such as ``dict(network.named_parameters())`` or their average. One more,
+        ``"rates"`` (steps, parameters), holds learning rates: see `Weights`.
     provenance
         Anything JSON can hold.
     """

@@ -24,7 +24,7 @@ def stored(tmp_path):
 def test_every_method_has_the_same_signature(name, stored, device):
     degradation = Degradation(kernels.gaussian_kernel(torch.eye(2), 5))
     lr = picture(21, 17, device=device)
-    chosen = stored if name in ("pretrained", "mzsr") else None
+    chosen = stored if name in ("pretrained", "mzsr", "mzsr-plus") else None
     method = baselines.build(name, 2, chosen, device=device)
     sr = method(lr, degradation)
     assert sr.shape == (1, 3, 42, 34) and sr.device == lr.device
@@ -45,7 +45,7 @@ def test_bicubic_and_pretrained_take_no_updates(stored):
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        ({"name": "best"}, "no method 'best': choose one of bicubic, pretrained, mzsr, zssr"),
+        ({"name": "best"}, "no method 'best': choose one of bicubic, pretrained, mzsr, mzsr-plus, zssr"),
         ({"name": "mzsr", "steps": -1}, "steps is -1"),
         ({"name": "zssr"}, "give it steps"),
         ({"name": "mzsr", "weights_name": "no-such"}, "no weights 'no-such'"),

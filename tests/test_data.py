@@ -8,7 +8,7 @@ from helpers import dihedral, picture
 
 from mzsr_lib import data, images, resize
 from mzsr_lib.data import PatchSource, TaskDistribution, generator_for
-from mzsr_lib.degradation import Degradation
+from mzsr_lib.degradation import Degradation, DegradationPrior
 from mzsr_lib.files import InputError
 from mzsr_lib.kernels import KernelPrior
 
@@ -115,8 +115,9 @@ def as_at_test_time(hr: torch.Tensor, degradation: Degradation) -> torch.Tensor:
 
 
 def distribution(episode: str, scale: int = 2, **changes) -> TaskDistribution:
-    settings = {"prior": KernelPrior(size=5), "patch": 12 * scale, "patches": 3}
-    return TaskDistribution(scale, episode=episode, **(settings | changes))
+    settings = {"patch": 12 * scale, "patches": 3} | changes
+    degradations = DegradationPrior(scale, settings.pop("prior", KernelPrior(size=5)), settings.pop("bicubic_share", 0))
+    return TaskDistribution(degradations, episode, **settings)
 
 
 @pytest.mark.parametrize("scale", [2, 3, 4])
@@ -144,9 +145,13 @@ def test_an_image_task_is_what_test_time_sees(device, scale):
 
 @pytest.mark.parametrize("make", [data.two_sets_task, data.image_task])
 def test_a_task_uses_the_upscaler_it_is_given(make):
-    def nearest(lr, degradation):
-        return lr.repeat_interleave(degradation.scale, -1).repeat_interleave(degradation.scale, -2)
+    class Nearest:
+        passes = 1
 
+        def __call__(self, lr, degradation, sr=None):
+            return lr.repeat_interleave(degradation.scale, -1).repeat_interleave(degradation.scale, -2)
+
+    nearest = Nearest()
     degradation = Degradation(torch.ones(1, 1))
     task = make(picture(16, 20, batch=4), degradation, nearest)
     assert same(task.support_input, nearest(degradation(task.support_target), degradation))
@@ -183,9 +188,9 @@ def test_the_share_of_bicubic_tasks(share, low, high):
     ],
 )
 def test_an_impossible_distribution_is_refused(changes, message):
-    settings = {"scale": 2, "prior": KernelPrior(), "episode": "image", "patch": 32}
+    settings = {"scale": 2, "prior": KernelPrior(), "episode": "image", "patch": 32} | changes
     with pytest.raises(InputError, match=message):
-        TaskDistribution(**(settings | changes))
+        distribution(**settings)
 
 
 @pytest.mark.parametrize("scale", [2, 3, 4])

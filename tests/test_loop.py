@@ -485,7 +485,7 @@ def test_the_gradient_of_stage_1_is_that_of_the_mean_absolute_error(device):
     source = PatchSource(small_pictures().training, device)
     network = SRNetwork(4, 3, generator_for("w")).to(device)
     degradation = from_setting(kernels.named()["bicubic"]).to(device)
-    scalars = training.pretrain_gradient(network, source, config, degradation, Group(device=device), 5)
+    scalars = training.pretrain_gradient(network, source, config, Group(device=device), 5)
     hr = source.sample(config.batch, config.patch, generator_for(config.seed, 5, device=device))
     loss = (network(bicubic_input(degradation(hr), degradation)) - hr).abs().mean()
     expected = torch.autograd.grad(loss, list(network.parameters()))
@@ -515,7 +515,7 @@ def test_the_shares_of_all_processes_make_up_the_batch(device, world):
 
     def gradient(rank: int, world: int) -> torch.Tensor:
         group = Alone(rank, world, device)
-        scalars = training.pretrain_gradient(network, source, small_config(), degradation, group, 5)
+        scalars = training.pretrain_gradient(network, source, small_config(), group, 5)
         return torch.cat([scalars["loss"].flatten(), *(p.grad.flatten() for p in network.parameters())])
 
     close(sum(gradient(rank, world) for rank in range(world)), gradient(0, 1), 1e-5)
@@ -554,11 +554,11 @@ def test_the_held_out_score_of_the_identity_is_that_of_bicubic(device):
     pictures = [picture(36, 30, seed=s, device=device) for s in range(2)]
     network = SRNetwork(2, 2).to(device)
     bicubic = [metrics.protocol_psnr(bicubic_input(degradation(hr), degradation), hr, 2) for hr in pictures]
-    score = training.held_out_psnr(network, dict(network.named_parameters()), pictures, degradation)
+    score = training.held_out_psnr(network, dict(network.named_parameters()), pictures, [degradation] * 2)
     assert score == pytest.approx(sum(bicubic) / 2)
     # The weights given count, not the network's own.
     grey = {name: torch.full_like(value, 0.3) for name, value in network.named_parameters()}
-    assert training.held_out_psnr(network, grey, pictures, degradation) < score - 1
+    assert training.held_out_psnr(network, grey, pictures, [degradation] * 2) < score - 1
 
 
 def test_pictures_may_differ_in_size_but_must_hold_a_patch(tmp_path):

@@ -10,16 +10,16 @@ import pytest
 import torch
 from helpers import checkpoint, close, log, picture, small_pictures
 
-from mzsr_lib import weights
+from mzsr_lib import meta_training, training, weights
 from mzsr_lib.adaptation import SGD, inner_loop, loss_of
 from mzsr_lib.data import PatchSource, Task, generator_for
 from mzsr_lib.degradation import Degradation
 from mzsr_lib.distributed import Group
 from mzsr_lib.files import InputError
+from mzsr_lib.images import centre_crop
 from mzsr_lib.meta_learning import meta_loss, step_weights
 from mzsr_lib.meta_training import MetaTrainConfig, held_out_psnr, meta_gradient, meta_train
 from mzsr_lib.networks import SRNetwork
-from mzsr_lib.training import centre_crop
 
 
 def smooth_network(dtype=torch.float64) -> SRNetwork:
@@ -149,7 +149,8 @@ def test_validation_counts_updates_from_the_given_point(init):
     network = weights.load(init).network
     config = small_config()
     held_out = [centre_crop(p, 40, 4) for p in small_pictures().held_out]
-    scores = held_out_psnr(network, dict(network.named_parameters()), held_out, config.distribution())
+    tests = training.validation_degradations(config.degradations(), len(held_out), torch.device("cpu"))
+    scores = held_out_psnr(network, dict(network.named_parameters()), held_out, tests)
     assert len({scores["psnr_0"], scores["psnr_1"], scores["psnr_10"]}) == 3
     assert scores["score"] == pytest.approx((scores["psnr_1"] + scores["psnr_10"]) / 2)
 
@@ -212,7 +213,7 @@ def test_defaults_are_the_papers():
     config = MetaTrainConfig()
     assert (config.task_lr, config.learning_rate, config.tasks, config.inner_steps) == (0.01, 1e-4, 5, 5)
     assert (config.patches, config.patch, config.steps, config.first_order) == (8, 64, 100_000, False)
-    prior = config.distribution().prior
+    prior = config.distribution().degradations.kernels
     assert (prior.low, prior.high, prior.size) == (1.0, 5.0, 15)
     assert MetaTrainConfig.cpu().first_order and MetaTrainConfig.quick().steps < 100
 
@@ -250,3 +251,50 @@ def test_no_step_waits_for_the_gpu(changes, init):
         meta_gradient(network, source, config, config.distribution(), group, 1)
     finally:
         torch.cuda.set_sync_debug_mode("default")
+
+
+@pytest.mark.parametrize("first_order", [True, False])
+def test_learned_rates_begin_at_task_lr_and_their_gradient_is_the_true_one(first_order):
+    config = small_config(learn_rates=True, first_order=first_order, task_lr=0.05)
+    network = smooth_network(torch.float32)
+    source, distribution = PatchSource(small_pictures().training), config.distribution()
+    shape = (config.inner_steps, len(list(network.parameters())))
+    log_rates = torch.nn.Parameter(torch.zeros(shape))
+    close(meta_training.rates_of(log_rates, config), torch.full(shape, 0.05), 1e-7)
+    meta_gradient(network, source, config, distribution, Group(), 3, log_rates)
+    found = log_rates.grad[0, 0].item()
+
+    def loss(change: float) -> float:
+        moved = torch.zeros(shape)
+        moved[0, 0] = change
+        rates = torch.nn.Parameter(moved)
+        return meta_gradient(network, source, config, distribution, Group(), 3, rates)["loss"].item()
+
+    # First order holds later gradients constant, so only the last step's rates have an exact gradient there.
+    if not first_order:
+        assert found == pytest.approx((loss(5e-3) - loss(-5e-3)) / 1e-2, rel=0.1)
+    assert found != 0
+
+
+def test_learned_rates_are_kept_with_the_weights_and_used(tmp_path, init):
+    config = small_config(learn_rates=True, steps=6, validate_every=6, learning_rate=5e-3)
+    whole = train(config, tmp_path / "whole", init)
+    train(config, tmp_path / "parts", init, max_steps=3)
+    parts = train(config, tmp_path / "parts", init)
+    loaded = weights.load(whole)
+    assert len(loaded.rates) == config.inner_steps
+    assert loaded.rates[0].keys() == dict(loaded.network.named_parameters()).keys()
+    assert all(rate > 0 and rate != config.task_lr for step in loaded.rates for rate in step.values())
+    assert weights.load(parts).rates == loaded.rates
+    weights.annotate(whole, {"remark": "kept"})
+    assert weights.load(whole).rates == loaded.rates
+
+
+def test_a_rate_for_each_parameter_moves_each_by_its_own():
+    params = {"a": torch.ones(2), "b": torch.ones(3)}
+    grads = [torch.ones(2), torch.ones(3)]
+    rule = SGD([{"a": 0.1, "b": 0.5}, 0.25])
+    found = rule(0, params, grads)
+    close(found["a"], torch.full((2,), 0.9), 1e-7)
+    close(found["b"], torch.full((3,), 0.5), 1e-7)
+    close(rule(7, params, grads)["a"], torch.full((2,), 0.75), 1e-7)

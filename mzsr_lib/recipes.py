@@ -1,0 +1,147 @@
+"""How the shipped weights are made: the stages of each model, one after the other, as one command.
+
+Each stage is a run of its own folder, so that a recipe that was stopped goes on where it was.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from time import monotonic
+
+from mzsr_lib import checkpoints
+from mzsr_lib.distributed import Group
+from mzsr_lib.files import InputError
+from mzsr_lib.meta_training import MetaTrainConfig, meta_train
+from mzsr_lib.training import PretrainConfig, pretrain
+
+DATA = ("bsds500-train", "bsds500-test")
+MODELS = ("mzsr", "mzsr-plus")
+BUDGETS = ("cpu", "gpu")
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One run of a recipe.
+
+    Attributes
+    ----------
+    name
+        Of its folder.
+    config
+        Its settings; their class says which of the two stages of training it is.
+    """
+
+    name: str
+    config: PretrainConfig | MetaTrainConfig
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """The runs that make a model, in order, each from the weights of the one before.
+
+    Attributes
+    ----------
+    stages
+        The first starts from random weights.
+    expect
+        What was measured: time and held-out score, or that nothing was.
+    """
+
+    stages: tuple[Stage, ...]
+    expect: str
+
+
+def recipe(model: str, budget: str) -> Recipe:
+    """Return how a model is made.
+
+    Parameters
+    ----------
+    model
+        ``"mzsr"``, the paper's, or ``"mzsr-plus"``, with the kernel-aware input.
+    budget
+        ``"cpu"``, that of the shipped weights: one or two cores that multiply bfloat16; or ``"gpu"``.
+
+    Raises
+    ------
+    InputError
+        If there is no such model or budget.
+    """
+    if model not in MODELS or budget not in BUDGETS:
+        raise InputError(
+            f"There is no recipe for {model} on a {budget}: choose {' or '.join(MODELS)}, {' or '.join(BUDGETS)}."
+        )
+    return _RECIPES[model, budget]
+
+
+def second_phase() -> MetaTrainConfig:
+    """Return the settings of the last part of stage 2 on a CPU: more inner steps on more patches."""
+    changes = {"steps": 3600, "learning_rate": 4e-4, "inner_steps": 5, "tasks": 2, "patch": 80, "patches": 2}
+    return replace(MetaTrainConfig.cpu(), validate_every=300, **changes)
+
+
+def _gpu_pretrain(config: PretrainConfig, steps: int, batch: int, patch: int) -> PretrainConfig:
+    return replace(config, steps=steps, batch=batch, patch=patch, warm_up=500, ema=0.9995, validate_every=2_500)
+
+
+_FIRST = Stage("pretrain", PretrainConfig.cpu())
+_GPU_FIRST = Stage("pretrain", _gpu_pretrain(PretrainConfig.cpu(), 200_000, 32, 96))
+_RECIPES = {
+    ("mzsr", "cpu"): Recipe(
+        (_FIRST, Stage("meta-train", MetaTrainConfig.cpu()), Stage("meta-train-2", second_phase())),
+        "Measured on the CPU: 41 + 47 + 10 minutes; held-out after 0 / 1 / 10 updates 28.9 / 30.5 / 31.2 dB.",
+    ),
+    ("mzsr-plus", "cpu"): Recipe((_FIRST, Stage("plus", PretrainConfig.plus())), "To be measured."),
+    ("mzsr", "gpu"): Recipe(
+        (_GPU_FIRST, Stage("meta-train", MetaTrainConfig(decay="cosine", ema=0.999, warm_up=100))),
+        "Not measured: nobody has run it yet.",
+    ),
+    ("mzsr-plus", "gpu"): Recipe(
+        (_GPU_FIRST, Stage("plus", _gpu_pretrain(PretrainConfig.plus(), 200_000, 16, 128))),
+        "Not measured: nobody has run it yet.",
+    ),
+}
+
+
+def train_all(
+    model: str,
+    budget: str,
+    folders: Sequence[str | Path],
+    output: str | Path,
+    group: Group | None = None,
+    max_minutes: float | None = None,
+    max_steps: int | None = None,
+) -> Path | None:
+    """Run the stages of a recipe, or go on with them, and return the weights file; None when time was up before.
+
+    Parameters
+    ----------
+    model, budget
+        See `recipe`.
+    folders
+        Folders of high-resolution pictures.
+    output
+        Each stage gets a folder in it.
+    group, max_minutes
+        As for `training.pretrain`; the minutes are those of all stages together.
+    max_steps
+        At most so many steps of each stage: a rehearsal.
+    """
+    stages, began, group = recipe(model, budget).stages, monotonic(), group or Group()
+    init: Path | None = None
+    for stage in stages:
+        left = None if max_minutes is None else max_minutes - (monotonic() - began) / 60
+        if left is not None and left <= 0:
+            return None
+        config = stage.config if max_steps is None else rehearsal(stage.config, max_steps)
+        run = pretrain if isinstance(config, PretrainConfig) else meta_train
+        init = run(config, folders, Path(output) / stage.name, group, left, init=init)
+        # Asking the group is also waiting for the process that writes.
+        done = group.leads and checkpoints.step_of(Path(output) / stage.name / "checkpoint.pt") >= config.steps
+        if not group.any(done):
+            return None
+    return init
+
+
+def rehearsal(config: PretrainConfig | MetaTrainConfig, steps: int) -> PretrainConfig | MetaTrainConfig:
+    """Return the same settings for a run of a few steps, to see that everything is in place."""
+    return replace(config, steps=min(steps, config.steps), validate_every=steps, log_every=steps)
