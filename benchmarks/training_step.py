@@ -14,9 +14,8 @@ from collections.abc import Callable
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from mzsr_lib import distributed, images, kernels
+from mzsr_lib import distributed, images
 from mzsr_lib.data import PatchSource, generator_for
-from mzsr_lib.degradation import from_setting
 from mzsr_lib.meta_training import MetaTrainConfig, meta_gradient
 from mzsr_lib.networks import SRNetwork
 from mzsr_lib.training import PRECISIONS, PretrainConfig, pretrain_gradient
@@ -51,10 +50,9 @@ def steps(device: torch.device) -> dict[str, tuple[Callable[[], object], object]
     group = distributed.Group(device=device)
     source = PatchSource([images.example(name) for name in images.EXAMPLES], device)
     network = SRNetwork(generator=generator_for("benchmark")).to(device, memory_format=torch.channels_last)
-    bicubic = from_setting(kernels.named()["bicubic"]).to(device)
 
     def stage1(config: PretrainConfig):
-        return lambda: pretrain_gradient(network, source, config, bicubic, group, 0), config
+        return lambda: pretrain_gradient(network, source, config, group, 0), config
 
     def stage2(config: MetaTrainConfig):
         return lambda: meta_gradient(network, source, config, config.distribution(), group, 0), config
@@ -64,6 +62,7 @@ def steps(device: torch.device) -> dict[str, tuple[Callable[[], object], object]
         "pretrain, paper": stage1(PretrainConfig()),
         "pretrain, paper, bfloat16": stage1(PretrainConfig(precision="bfloat16")),
         "pretrain, cpu": stage1(PretrainConfig.cpu()),
+        "pretrain, plus": stage1(PretrainConfig.plus()),
         "meta-train, paper": stage2(paper2),
         "meta-train, paper, bfloat16": stage2(dataclasses.replace(paper2, precision="bfloat16")),
         "meta-train, paper, first order": stage2(dataclasses.replace(paper2, first_order=True)),

@@ -178,10 +178,10 @@ def super_resolve(
     degradation: Degradation,
     upscaler: Upscaler = bicubic_input,
 ) -> OtherImages:
-    """Return the network's picture (1, 3, scale * h, scale * w) after its last pass, clipped to [0, 1]."""
+    """Return the network's picture (1, 3, scale * h, scale * w) after its last pass, finished and clipped to [0, 1]."""
     with torch.no_grad():
         *_, (_, sr) = run_passes(_whole(network, params), lr, degradation, upscaler)
-        return sr.clamp(0, 1)
+        return upscaler.finish(lr, degradation, sr).clamp(0, 1)
 
 
 def _whole(network: SRNetwork, params: Params) -> Callable[[Images], Images]:

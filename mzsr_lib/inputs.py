@@ -1,7 +1,7 @@
 """What the network is given: a bicubic picture, as in the paper, or one restored with the known kernel."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Protocol, runtime_checkable
 
 from mzsr_lib import inverse, resize
@@ -21,6 +21,9 @@ class Upscaler(Protocol):
     def __call__(self, lr: Images, degradation: Degradation, sr: OtherImages | None = None) -> OtherImages:
         """Return the input: of the first pass, or of the pass after the one that returned `sr`."""
 
+    def finish(self, lr: Images, degradation: Degradation, sr: OtherImages) -> OtherImages:
+        """Return the result, of the last output `sr`."""
+
 
 @dataclass(frozen=True)
 class Bicubic:
@@ -31,6 +34,10 @@ class Bicubic:
     def __call__(self, lr: Images, degradation: Degradation, sr: OtherImages | None = None) -> OtherImages:
         """Return ``resize.upscale(lr, scale)``."""
         return resize.upscale(lr, degradation.scale)
+
+    def finish(self, lr: Images, degradation: Degradation, sr: OtherImages) -> OtherImages:
+        """Return the output as it is."""
+        return sr
 
 
 @dataclass(frozen=True)
@@ -45,19 +52,27 @@ class Restored:
         The same for the passes after the first, whose prior is the network's last output.
     passes
         How often the network runs, with the same weights.
+    final_mu
+        The same once more after the last pass, so that the result agrees with the low-resolution picture
+        (a back-projection in closed form); 0 leaves the last output as it is.
     """
 
     mu: float = 1e-3
     next_mu: float = 2e-3
     passes: int = 1
+    final_mu: float = 0.0
 
     def __post_init__(self):
-        if min(self.mu, self.next_mu) <= 0 or self.passes < 1:
+        if min(self.mu, self.next_mu) <= 0 or self.final_mu < 0 or self.passes < 1:
             raise InputError(f"{self} cannot be used: mu and next_mu must be positive, and passes at least 1.")
 
     def __call__(self, lr: Images, degradation: Degradation, sr: OtherImages | None = None) -> OtherImages:
         """Return the restored picture."""
         return inverse.restore(lr, degradation, self.mu if sr is None else self.next_mu, sr)
+
+    def finish(self, lr: Images, degradation: Degradation, sr: OtherImages) -> OtherImages:
+        """Return the output, brought into agreement with the low-resolution picture."""
+        return inverse.restore(lr, degradation, self.final_mu, sr) if self.final_mu else sr
 
 
 bicubic_input = Bicubic()
@@ -77,7 +92,7 @@ def run_passes(
 INPUTS = ("bicubic", "restored")
 
 
-def named(kind: str, mu: float = 1e-3, next_mu: float = 2e-3, passes: int = 1) -> Upscaler:
+def named(kind: str, mu: float = 1e-3, next_mu: float = 2e-3, passes: int = 1, final_mu: float = 0.0) -> Upscaler:
     """Return the upscaler of a kind, as settings and weights files name it: ``"bicubic"`` or ``"restored"``.
 
     Raises
@@ -88,7 +103,7 @@ def named(kind: str, mu: float = 1e-3, next_mu: float = 2e-3, passes: int = 1) -
     if kind not in INPUTS:
         raise InputError(f"There is no network input '{kind}': choose {' or '.join(INPUTS)}.")
     if kind == "restored":
-        return Restored(mu, next_mu, passes)
+        return Restored(mu, next_mu, passes, final_mu)
     if passes != 1:
         raise InputError(f"A bicubic input takes one pass, not {passes}: the network's output cannot enter it.")
     return bicubic_input
@@ -97,5 +112,5 @@ def named(kind: str, mu: float = 1e-3, next_mu: float = 2e-3, passes: int = 1) -
 def described(upscaler: Upscaler) -> dict[str, object]:
     """Return the arguments with which `named` gives this upscaler: what a weights file keeps."""
     if isinstance(upscaler, Restored):
-        return {"kind": "restored", "mu": upscaler.mu, "next_mu": upscaler.next_mu, "passes": upscaler.passes}
+        return {"kind": "restored", **asdict(upscaler)}
     return {"kind": "bicubic"}

@@ -2,7 +2,7 @@
 
 import itertools
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -12,7 +12,7 @@ from tqdm import tqdm
 from mzsr_lib.adaptation import Adam, Pair, Params, inner_loop, loss_of, starting_point, super_resolve
 from mzsr_lib.data import PatchSource, generator_for
 from mzsr_lib.degradation import Degradation
-from mzsr_lib.inputs import bicubic_input
+from mzsr_lib.inputs import Upscaler, bicubic_input
 from mzsr_lib.networks import SRNetwork
 from mzsr_lib.shapes import Images, OtherImages, Tensor
 
@@ -145,13 +145,30 @@ def symmetries(degradation: Degradation) -> list[View]:
     The kernel must look the same, and direct sampling, which starts at pixel 0, allows no flip.
     """
     kernel = degradation.kernel
-    same = [view for view in VIEWS if torch.allclose(view.look(kernel), kernel, atol=1e-6)]
-    return [v for v in same if degradation.mode == "bicubic" or not (v.flip_rows or v.flip_columns)]
+    return [view for view in samplings(degradation) if torch.allclose(view.look(kernel), kernel, atol=1e-6)]
+
+
+def samplings(degradation: Degradation) -> list[View]:
+    """Return the views under which the sampling stays itself; the kernel may turn with the picture."""
+    return [v for v in VIEWS if degradation.mode == "bicubic" or not (v.flip_rows or v.flip_columns)]
 
 
 def ensemble(
-    network: SRNetwork, params: Params, lr: Images, degradation: Degradation, views: Sequence[View]
+    network: SRNetwork,
+    params: Params,
+    lr: Images,
+    degradation: Degradation,
+    views: Sequence[View],
+    upscaler: Upscaler = bicubic_input,
 ) -> OtherImages:
-    """Return the mean of the network's pictures over views of the low-resolution one (geometric self-ensemble)."""
-    seen = [view.undo(super_resolve(network, params, view.look(lr), degradation)) for view in views]
-    return torch.stack(seen).mean(dim=0)
+    """Return the mean of the network's pictures over views of the low-resolution one (geometric self-ensemble).
+
+    The kernel is seen the same way as the picture: a network that is given it may use all `samplings`, one
+    that has learned it only the `symmetries`.
+    """
+
+    def seen(view: View) -> OtherImages:
+        turned = replace(degradation, kernel=view.look(degradation.kernel))
+        return view.undo(super_resolve(network, params, view.look(lr), turned, upscaler))
+
+    return torch.stack([seen(view) for view in views]).mean(dim=0)

@@ -106,3 +106,22 @@ def test_the_ensemble_keeps_to_views_that_commute_with_the_degradation(name, mod
     for view in VIEWS:
         same = torch.allclose(degradation.linear(view.look(hr)), view.look(degradation.linear(hr)), atol=1e-5)
         assert same == (view in views)
+
+
+def test_an_ensemble_turns_the_kernel_with_the_picture(tmp_path):
+    network, path = SRNetwork(4, 3, generator_for("e")), tmp_path / "plus.safetensors"
+    weights.save(path, network, dict(network.named_parameters()), {"input": {"kind": "restored"}})
+    lr = picture(21, 21)
+    kernel = kernels.gaussian_kernel(kernels.covariance(2.0, 0.5, 0.4), 7)
+    for mode, views in (("direct", 2), ("bicubic", 8)):
+        degradation = Degradation(kernel, 2, mode)
+        assert len(zero_shot.samplings(degradation)) == views
+        method = baselines.build("mzsr-plus", 0, path, ensemble=True)
+        sr = method(lr, degradation)
+        # Seen transposed, everything is the same: the ensemble has the symmetry that the network lacks.
+        turned = method(lr.mT.contiguous(), Degradation(kernel.mT.contiguous(), 2, mode))
+        close(turned.mT, sr, 1e-5)
+        single = baselines.build("mzsr-plus", 0, path)
+        assert not torch.allclose(single(lr, degradation), sr, atol=1e-4)
+    with pytest.raises(InputError, match="option of mzsr-plus, not of mzsr"):
+        baselines.build("mzsr", 0, path, ensemble=True)

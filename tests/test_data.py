@@ -151,6 +151,9 @@ def test_a_task_uses_the_upscaler_it_is_given(make):
         def __call__(self, lr, degradation, sr=None):
             return lr.repeat_interleave(degradation.scale, -1).repeat_interleave(degradation.scale, -2)
 
+        def finish(self, lr, degradation, sr):
+            return sr
+
     nearest = Nearest()
     degradation = Degradation(torch.ones(1, 1))
     task = make(picture(16, 20, batch=4), degradation, nearest)

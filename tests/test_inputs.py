@@ -40,6 +40,14 @@ def test_super_resolution_runs_every_pass():
     close(found, second, 1e-5)
 
 
+def test_the_result_may_be_brought_into_agreement_with_the_low_resolution_picture():
+    network, lr, upscaler = small(), picture(21, 23), Restored(final_mu=0.01)
+    with torch.no_grad():
+        output = network(upscaler(lr, CAMERA))
+    found = adaptation.super_resolve(network, starting_point(network), lr, CAMERA, upscaler)
+    close(found, inverse.restore(lr, CAMERA, 0.01, output).clamp(0, 1), 1e-5)
+
+
 def test_an_update_learns_from_the_inputs_of_all_passes():
     network, lr, upscaler, rate = small(), picture(42, 46), Restored(passes=2), 0.01
     [(found, loss)] = adaptation.adapt(network, starting_point(network), lr, CAMERA, 1, [rate], upscaler)
@@ -54,7 +62,7 @@ def test_an_update_learns_from_the_inputs_of_all_passes():
         close(new, p - rate * g, 1e-6)
 
 
-@pytest.mark.parametrize("upscaler", [inputs.bicubic_input, Restored(0.02, 0.03, 3)])
+@pytest.mark.parametrize("upscaler", [inputs.bicubic_input, Restored(0.02, 0.03, 3, 0.1)])
 def test_weights_say_what_input_they_were_trained_for(tmp_path, upscaler):
     network, path = small(), tmp_path / "own.safetensors"
     weights.save(path, network, dict(network.named_parameters()), {"input": inputs.described(upscaler)})

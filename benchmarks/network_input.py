@@ -1,0 +1,79 @@
+"""What the network is given, on one budget: a bicubic picture, a restored one, and a second pass.
+
+    python benchmarks/network_input.py results/lessons/network_input.csv --runs RUNS --data bsds500-train bsds500-test
+
+Three trainings from `pretrained-x2` over the same prior, in which the network runs equally often: half as
+many steps for two passes. A training found in RUNS is continued. The scores are those of held-out
+photographs, with each of the paper's settings.
+"""
+
+import argparse
+import datetime
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+
+from mzsr_lib import adaptation, data, files, images, kernels, metrics, training, weights
+from mzsr_lib.degradation import from_setting
+
+PLUS = training.PretrainConfig.plus()
+KINDS = {
+    "bicubic": replace(PLUS, network_input="bicubic", passes=1, steps=2400, validate_every=200),
+    "restored": replace(PLUS, passes=1, steps=2400, validate_every=200),
+    "two-passes": replace(PLUS, steps=1200, validate_every=100),
+}
+
+
+def main() -> None:
+    """Train, score and write."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("output", type=Path)
+    parser.add_argument("--runs", type=Path, required=True)
+    parser.add_argument("--data", nargs="+", type=Path, required=True)
+    arguments = parser.parse_args()
+    torch.set_num_threads(1)
+    pictures = data.read_pictures(arguments.data)
+    rows = []
+    for kind, config in KINDS.items():
+        folder = arguments.runs / f"abl-{kind}"
+        training.pretrain(config, arguments.data, folder, init="pretrained-x2", pictures=pictures)
+        rows += _curve(kind, folder) + _scores(kind, folder, pictures.held_out)
+    files.write_rows(arguments.output, rows)
+
+
+def _log(folder: Path) -> list[dict]:
+    return [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
+
+
+def _row(kind: str, setting: str, step: int, psnr: float, provenance: dict) -> dict:
+    facts = {name: provenance[name] for name in ("seed", "device", "commit")}
+    today = datetime.date.today().isoformat()
+    shown = {"runs_of_the_network": step * KINDS[kind].passes, "psnr": f"{psnr:.3f}"}
+    return {"input": kind, "setting": setting, **shown, **facts, "date": today}
+
+
+def _curve(kind: str, folder: Path) -> list[dict]:
+    """Return the held-out score along the training: kernels of the prior."""
+    provenance = weights.read_provenance(folder / "weights.safetensors")
+    return [_row(kind, "prior", line["step"], line["score"], provenance) for line in _log(folder) if "score" in line]
+
+
+def _scores(kind: str, folder: Path, held_out: list) -> list[dict]:
+    """Return the held-out score of the best weights with each of the paper's settings."""
+    loaded = weights.load(folder / "weights.safetensors")
+    start, step = adaptation.starting_point(loaded.network), loaded.provenance["step"]
+    rows = []
+    for name, setting in kernels.named().items():
+        camera, scores = from_setting(setting), []
+        for picture in held_out:
+            hr = images.crop_to_multiple(picture, 2)
+            sr = adaptation.super_resolve(loaded.network, start, camera(hr), camera, loaded.upscaler)
+            scores.append(metrics.protocol_psnr(sr, hr, 2))
+        rows.append(_row(kind, name, step, sum(scores) / len(scores), loaded.provenance))
+    return rows
+
+
+if __name__ == "__main__":
+    main()
