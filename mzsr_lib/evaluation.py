@@ -40,6 +40,7 @@ def sweep(
     device: torch.device | str = "cpu",
     scale: int = 2,
     progress: bool = False,
+    ensemble: bool = False,
 ) -> list[Method]:
     """Build every method with every number of steps; those that take no steps come once.
 
@@ -51,7 +52,7 @@ def sweep(
         Updates at test time; by default `DEFAULT_STEPS`.
     weights_name
         A shipped name or a file, for the one method among `names` that has weights.
-    seed, device, scale, progress
+    seed, device, scale, progress, ensemble
         See `baselines.build`.
 
     Raises
@@ -72,7 +73,7 @@ def sweep(
         default = [DEFAULT_STEPS.get(name, 0)]
         for count in steps or default:
             chosen = weights_name if name in weighted else None
-            method = baselines.build(name, count, chosen, seed, device, scale, progress)
+            method = baselines.build(name, count, chosen, seed, device, scale, progress, ensemble)
             methods.setdefault((method.name, method.steps), method)
     return list(methods.values())
 

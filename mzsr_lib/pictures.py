@@ -4,11 +4,12 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from mzsr_lib import images, resize
+from mzsr_lib import estimation, images, resize
 from mzsr_lib.data import generator_for
 from mzsr_lib.degradation import Degradation
 from mzsr_lib.files import InputError, check_writable
 from mzsr_lib.images import Picture, crop_to_multiple
+from mzsr_lib.kernels import Setting
 from mzsr_lib.shapes import Images, OtherImages
 
 # Formats with room for an alpha channel beside grey and beside colour.
@@ -49,6 +50,21 @@ def upscale(
     sr = method(picture.image.to(device), degradation).clamp(0, 1)
     alpha = None if picture.alpha is None else resize.upscale(picture.alpha, degradation.scale).clamp(0, 1)
     return Picture(sr, None if alpha is None else alpha.to(device), picture.grey)
+
+
+def estimated(picture: Picture, scale: int, say: Callable[[str], None]) -> Setting:
+    """Return the Gaussian blur that a low-resolution picture seems to have, and say which.
+
+    Raises
+    ------
+    InputError
+        If the scale is not 2, or the picture shows no edges; see `estimation.estimate`.
+    """
+    if scale != 2:
+        raise InputError(f"A kernel is estimated for scale 2 only, not {scale}: give the kernel.")
+    found = estimation.estimate(picture.image)
+    say(f"The blur is estimated: lambda1 {found.lambda1:.2f}, lambda2 {found.lambda2:.2f} px^2, {found.theta:.2f} rad.")
+    return found.setting
 
 
 def check_size(picture: Picture, degradation: Degradation) -> None:

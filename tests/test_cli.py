@@ -162,7 +162,7 @@ def test_an_output_that_is_a_folder(run):
 
 def test_degrade_does_what_the_library_does_and_says_what_it_cut(run, given):
     code, out, err = run("degrade GIVEN/good.png lr.png --kernel g2.0d --scale 2 --device cpu")
-    assert (code, out) == (0, "")
+    assert (code, out) == (0, "lr.png: 23 x 26 px\n")
     assert err == "The picture was cropped from 47 x 53 to 46 x 52 px, a multiple of 2.\n"
     hr = images.load(given / "good.png")[..., :52, :46]
     assert torch.equal(images.load("lr.png"), degradation.from_setting(kernels.parse("g2.0d"))(hr))
@@ -181,14 +181,14 @@ def test_noise_follows_from_the_seed(run):
 @pytest.mark.parametrize("scale", [2, 3, 4])
 def test_upscale_loses_nothing_of_an_odd_size(run, scale):
     code, out, err = run(f"upscale GIVEN/good.png sr.png --kernel GIVEN/box.npy --scale {scale} --method bicubic")
-    assert (code, out, err) == (0, "", "")
+    assert (code, out, err) == (0, f"sr.png: {47 * scale} x {53 * scale} px\n", "")
     assert look("sr.png")[1] == (47 * scale, 53 * scale)
 
 
 def test_upscale_learns_and_warns_of_a_kernel_outside_the_prior(run):
     for steps in (0, 2):
         line = f"upscale GIVEN/good.png {steps}.png --weights GIVEN/x2.safetensors --steps {steps} --kernel"
-        assert run(f"{line} g2.0d") == (0, "", "")
+        assert run(f"{line} g2.0d") == (0, f"{steps}.png: 94 x 106 px\n", "")
     assert Path("0.png").read_bytes() != Path("2.png").read_bytes()
     code, _, err = run(f"{line} g0.2d")
     assert code == 0 and "outside the training prior" in err and err.count("\n") == 1
@@ -196,6 +196,13 @@ def test_upscale_learns_and_warns_of_a_kernel_outside_the_prior(run):
         run("upscale GIVEN/good.png pre.png --weights GIVEN/x2.safetensors --kernel g2.0d --method pretrained")[0] == 0
     )
     assert Path("pre.png").read_bytes() == Path("0.png").read_bytes()
+
+
+def test_upscale_estimates_the_kernel_and_says_what_it_found(run, given):
+    code, _, err = run("upscale GIVEN/good.png sr.png --kernel estimate --method bicubic")
+    assert code == 0 and err.startswith("The blur is estimated: lambda1 ") and err.count("\n") == 1
+    code, _, err = run("upscale GIVEN/good.png three.png --kernel estimate --method bicubic --scale 3")
+    assert code == 2 and "estimated for scale 2 only" in err and not Path("three.png").exists()
 
 
 def random_file(path: Path, mode: str) -> None:
@@ -338,7 +345,7 @@ def subprocess_of(*words: str, module: str = "mzsr_lib.cli") -> subprocess.Compl
 
 def test_a_real_process_degrades_and_refuses(given, tmp_path):
     done = subprocess_of("degrade", str(given / "even.png"), str(tmp_path / "lr.png"), "--kernel", "4.0,1.0,-0.5")
-    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert (done.returncode, done.stderr) == (0, "") and done.stdout.endswith("lr.png: 30 x 32 px\n")
     assert look(tmp_path / "lr.png")[1] == (30, 32)
     refused = subprocess_of("upscale", str(given / "text.png"), str(tmp_path / "sr.png"), "--kernel", "g2.0d")
     assert (refused.returncode, refused.stdout) == (2, "") and refused.stderr.count("\n") == 1

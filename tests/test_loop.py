@@ -511,7 +511,6 @@ def test_the_shares_of_all_processes_make_up_the_batch(device, world):
     # Three patches: unequal shares for two processes.
     source = PatchSource(small_pictures().training, device)
     network = SRNetwork(4, 3, generator_for("w")).to(device)
-    degradation = from_setting(kernels.named()["bicubic"]).to(device)
 
     def gradient(rank: int, world: int) -> torch.Tensor:
         group = Alone(rank, world, device)

@@ -1,0 +1,196 @@
+"""A blur kernel from the low-resolution picture alone: how steep the picture is over one pixel, against two.
+
+A blur takes the steepest slopes first. At a sharp edge the slope over one pixel is twice that over two pixels;
+at a soft one both are the same. `steepness` measures this in four directions, and sixteen numbers, fitted to
+photographs with known blurs by `fit`, turn it into a Gaussian kernel. What it assumes: a photograph that was
+sharp on the high-resolution grid, a Gaussian blur, direct sampling by 2, and little noise or compression.
+"""
+
+import math
+from dataclasses import dataclass
+
+import torch
+
+from mzsr_lib import kernels
+from mzsr_lib.files import InputError
+from mzsr_lib.images import luma
+from mzsr_lib.shapes import Covariances, Float, Images, Kernel, Planes, Tensor
+
+# One pixel to the right, along the falling diagonal, down, along the rising diagonal: (x, y), y down.
+DIRECTIONS = ((1, 0), (1, 1), (0, 1), (-1, 1))
+# Means of these powers of the slopes: a higher power listens more to the sharpest edges.
+POWERS = (1, 2, 4)
+SMALLEST, LARGEST = 0.3, 6.0  # px^2: an estimate is kept between them
+LEAST_SIDE = 24  # px of the low-resolution picture
+
+Steepness = Float[Tensor, "... 4 3"]
+Features = Float[Tensor, "... 3"]
+
+
+@dataclass(frozen=True)
+class Coefficients:
+    """Sixteen numbers from steepness to a kernel, for sampling by 2.
+
+    Attributes
+    ----------
+    width
+        Ten: of 1, the three mean features and their six products, to the logarithm of the mean width in px.
+    axes, diagonals
+        Three each: of half the difference between the two axes, and between the two diagonals, to the
+        difference of the widths relative to their mean.
+    """
+
+    width: tuple[float, ...]
+    axes: tuple[float, ...]
+    diagonals: tuple[float, ...]
+
+
+# Fitted and measured by benchmarks/estimation.py; see results/lessons/kernel_estimation.csv.
+SHIPPED = Coefficients(
+    width=(1.143, -0.964, 4.772, -8.09, 1.117, -5.723, 2.532, -0.523, 3.929, 1.019),
+    axes=(-2.402, 3.7, -3.783),
+    diagonals=(-3.212, 3.412, -3.903),
+)
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A Gaussian blur: variances lambda1 >= lambda2 in px^2 on the high-resolution grid, theta in radians."""
+
+    lambda1: float
+    lambda2: float
+    theta: float
+
+    @property
+    def text(self) -> str:
+        """The three numbers as `kernels.parse` and the command line read them."""
+        return f"{self.lambda1:.2f},{self.lambda2:.2f},{self.theta:.2f}"
+
+    @property
+    def setting(self) -> kernels.Setting:
+        """The kernel, sampled directly."""
+        return kernels.parse(self.text)
+
+    @property
+    def kernel(self) -> Kernel:
+        """The kernel alone."""
+        return self.setting.kernel
+
+
+def slopes(plane: Planes, direction: tuple[int, int]) -> tuple[Tensor, Tensor]:
+    """Return the slopes of (1, 1, h, w) over one pixel and over two, per pixel, in a direction of `DIRECTIONS`.
+
+    The first is the difference of neighbours, the second half the difference of pixels two apart.
+
+    Examples
+    --------
+    >>> one, two = slopes(torch.tensor([0.0, 0.0, 1.0, 1.0]).reshape(1, 1, 1, 4), (1, 0))
+    >>> one.flatten().tolist(), two.flatten().tolist()
+    ([0.0, 1.0, 0.0], [0.5, 0.5])
+    """
+    x, y = direction
+    plane = plane.flip(-1) if x < 0 else plane
+    height, width = plane.shape[-2:]
+
+    def apart(steps: int) -> Tensor:
+        dx, dy = steps * abs(x), steps * y
+        return (plane[..., dy:, dx:] - plane[..., : height - dy, : width - dx]) / steps
+
+    return apart(1), apart(2)
+
+
+def steepness(lr: Images) -> Float[Tensor, "4 3"]:
+    """Return log(slope over one pixel / slope over two), for four directions and three powers.
+
+    Parameters
+    ----------
+    lr
+        (1, 3, h, w) in [0, 1]. Brightness and contrast do not matter: only a ratio is taken.
+
+    Raises
+    ------
+    InputError
+        If the picture is smaller than 24 px, or has no slope in some direction.
+    """
+    if min(lr.shape[-2:]) < LEAST_SIDE:
+        size = f"{lr.shape[-1]} x {lr.shape[-2]} px"
+        raise InputError(f"A picture of {size} is too small to estimate a kernel: give at least {LEAST_SIDE} px.")
+    plane, rows = luma(lr).double(), []
+    for direction in DIRECTIONS:
+        one, two = slopes(plane, direction)
+        means = [[slope.abs().pow(power).mean() ** (1 / power) for power in POWERS] for slope in (one, two)]
+        near, far = (torch.stack(values) for values in means)
+        if float(far.min()) <= 1e-6:
+            raise InputError("The picture is flat, without an edge to measure a blur at: give the kernel yourself.")
+        rows.append(torch.log(near / far))
+    return torch.stack(rows).to(lr)
+
+
+def estimate(lr: Images, coefficients: Coefficients = SHIPPED) -> Estimate:
+    """Return the Gaussian blur that a low-resolution picture (1, 3, h, w) seems to have, for scale 2.
+
+    Raises
+    ------
+    InputError
+        As `steepness`.
+    """
+    width, along, slant = _predict(steepness(lr).double().cpu(), coefficients)
+    low, high = math.sqrt(SMALLEST), math.sqrt(LARGEST)
+    gap = torch.hypot(along, slant)
+    large, small = (float((width + side * gap).clamp(low, high)) for side in (1, -1))
+    return Estimate(large**2, small**2, float(torch.atan2(slant, along)) / 2 % math.pi)
+
+
+def _predict(measured: Steepness, coefficients: Coefficients) -> tuple[Tensor, Tensor, Tensor]:
+    """Return (a, b, c), px, of the square root [[a + b, c], [c, a - b]] of the covariance."""
+    mean, axes, diagonals = _features(measured)
+    vectors = (coefficients.width, coefficients.axes, coefficients.diagonals)
+    width, along, slant = (measured.new_tensor(values) for values in vectors)
+    a = torch.exp(_products(mean) @ width)
+    return a, a * (axes @ along), a * (diagonals @ slant)
+
+
+def _features(measured: Steepness) -> tuple[Features, Features, Features]:
+    """Return the mean over the directions, and the half differences of the axes and of the diagonals."""
+    right, fall, down, rise = measured.unbind(-2)
+    return (right + fall + down + rise) / 4, (right - down) / 2, (fall - rise) / 2
+
+
+def _products(mean: Features) -> Float[Tensor, "... 10"]:
+    """Return 1, the three features and their six products."""
+    first, second = torch.triu_indices(3, 3)
+    return torch.cat([torch.ones_like(mean[..., :1]), mean, mean[..., first] * mean[..., second]], dim=-1)
+
+
+def fit(measured: Float[Tensor, "n 4 3"], covs: Covariances, ridge: float = 1e-6) -> Coefficients:
+    """Return the coefficients that fit pictures with known blurs best, by least squares.
+
+    Parameters
+    ----------
+    measured
+        (n, 4, 3), `steepness` of each picture.
+    covs
+        (n, 2, 2), the covariances of their kernels in px^2.
+    ridge
+        Weight of the squared coefficients.
+    """
+    measured, covs = measured.double(), covs.double()
+    mean, axes, diagonals = _features(measured)
+    # The square root of a 2 x 2 matrix: (C + sqrt(det C)) / sqrt(trace C + 2 sqrt(det C)).
+    det = torch.linalg.det(covs).sqrt()
+    scale = (covs[:, 0, 0] + covs[:, 1, 1] + 2 * det).sqrt()
+    a = scale / 2
+    b, c = (covs[:, 0, 0] - covs[:, 1, 1]) / 2 / scale, covs[:, 0, 1] / scale
+    pairs = ((_products(mean), torch.log(a)), (axes, b / a), (diagonals, c / a))
+    return Coefficients(*(_least_squares(matrix, wanted, ridge) for matrix, wanted in pairs))
+
+
+def _least_squares(matrix: Float[Tensor, "n m"], wanted: Float[Tensor, " n"], ridge: float) -> tuple[float, ...]:
+    square = matrix.T @ matrix + ridge * len(matrix) * torch.eye(matrix.shape[1], dtype=matrix.dtype)
+    return tuple(round(float(value), 3) for value in torch.linalg.solve(square, matrix.T @ wanted))
+
+
+def width_error(found: Estimate, lambda1: float, lambda2: float) -> float:
+    """Return the mean absolute error of the two widths, the square roots of the eigenvalues, in px."""
+    pairs = ((found.lambda1, lambda1), (found.lambda2, lambda2))
+    return sum(abs(math.sqrt(ours) - math.sqrt(true)) for ours, true in pairs) / 2
