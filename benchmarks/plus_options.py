@@ -1,0 +1,82 @@
+"""What the options of the kernel-aware network bring, on held-out photographs, and what they cost.
+
+    python benchmarks/plus_options.py results/lessons/plus_options.csv --weights mzsr-plus-x2 --data bsds500-train ...
+
+The values of the shipped weights are chosen by this table: never by a test set.
+"""
+
+import argparse
+import datetime
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+from tqdm import tqdm
+
+from mzsr_lib import adaptation, data, files, images, kernels, metrics, weights, zero_shot
+from mzsr_lib.degradation import Degradation, from_setting
+from mzsr_lib.shapes import Images, OtherImages
+
+Option = Callable[[Images, Degradation], OtherImages]
+
+
+def main() -> None:
+    """Score and write."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("output", type=Path)
+    parser.add_argument("--weights", required=True)
+    parser.add_argument("--data", nargs="+", type=Path, required=True)
+    parser.add_argument("--size", type=int, default=192, help="middle of each photograph, px")
+    arguments = parser.parse_args()
+    torch.set_num_threads(1)
+    held_out = [images.centre_crop(p, arguments.size, 4) for p in data.read_pictures(arguments.data).held_out]
+    loaded = weights.load(arguments.weights)
+    facts = {"commit": loaded.provenance["commit"], "seed": loaded.provenance["seed"], "device": "cpu"}
+    facts["date"] = datetime.date.today().isoformat()
+    rows = []
+    for name, option in tqdm(options(loaded).items()):
+        for setting in kernels.named().values():
+            psnr, seconds = score(option, from_setting(setting), held_out)
+            numbers = {"psnr": f"{psnr:.3f}", "seconds": f"{seconds:.2f}"}
+            rows.append({"option": name, "setting": setting.name, **numbers, **facts})
+    files.write_rows(arguments.output, rows)
+
+
+def options(loaded: weights.Weights) -> dict[str, Option]:
+    """Return every option by name, ready to be called with (lr, degradation)."""
+    network, start = loaded.network, adaptation.starting_point(loaded.network)
+    base = replace(loaded.upscaler, final_mu=0.0)
+
+    def with_input(**changes: float) -> Option:
+        return lambda lr, camera: adaptation.super_resolve(network, start, lr, camera, replace(base, **changes))
+
+    def updated(steps: int, rates: Sequence[float] | None) -> Option:
+        def run(lr: Images, camera: Degradation) -> OtherImages:
+            *_, (params, _) = adaptation.adapt(network, start, lr, camera, steps, rates, base)
+            return adaptation.super_resolve(network, params, lr, camera, base)
+
+        return run
+
+    def ensemble(lr: Images, camera: Degradation) -> OtherImages:
+        return zero_shot.ensemble(network, start, lr, camera, zero_shot.samplings(camera), base)
+
+    found = {"two passes": with_input(), "one pass": with_input(passes=1), "three passes": with_input(passes=3)}
+    found |= {f"final_mu {mu:g}": with_input(final_mu=mu) for mu in (3e-3, 1e-2, 3e-2)}
+    found |= {f"mu {mu:g}": with_input(mu=mu) for mu in (5e-4, 2e-3)}
+    found |= {f"next_mu {mu:g}": with_input(next_mu=mu) for mu in (1e-3, 4e-3)}
+    found |= {"ensemble": ensemble, "10 updates": updated(10, None), "10 updates at 0.1": updated(10, [0.1])}
+    return found
+
+
+def score(option: Option, camera: Degradation, held_out: Sequence[OtherImages]) -> tuple[float, float]:
+    """Return the mean PSNR (dB) and the seconds a picture."""
+    total, began = 0.0, time.perf_counter()
+    for hr in held_out:
+        total += metrics.protocol_psnr(option(camera(hr), camera), hr, camera.scale)
+    return total / len(held_out), (time.perf_counter() - began) / len(held_out)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,93 @@
+"""Where the time of a training step goes: drawing and degrading, the network's input, convolutions, the rest.
+
+    python benchmarks/where_time_goes.py [--threads 1]
+
+Each line is one kind of step on random pictures; the shares are of the same run, by torch's profiler.
+"""
+
+import argparse
+import dataclasses
+from collections.abc import Callable
+
+import torch
+from tabulate import tabulate
+from torch.profiler import ProfilerActivity, profile, record_function
+
+from mzsr_lib import meta_training, recipes, training
+from mzsr_lib.data import PatchSource, generator_for
+from mzsr_lib.degradation import Degradation
+from mzsr_lib.distributed import Group
+from mzsr_lib.inputs import Bicubic, Restored
+from mzsr_lib.networks import SRNetwork
+
+# What is timed as a whole, with everything below it.
+PARTS = {
+    "patches": (PatchSource, "sample"),
+    "degradation": (Degradation, "__call__"),
+    "bicubic input": (Bicubic, "__call__"),
+    "restored input": (Restored, "__call__"),
+}
+
+
+def main() -> None:
+    """Print the table."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--threads", type=int, default=1)
+    torch.set_num_threads(parser.parse_args().threads)
+    for name, (kind, method) in PARTS.items():
+        setattr(kind, method, named(name, getattr(kind, method)))
+    rows = [{"step": name, **shares(step)} for name, step in steps().items()]
+    print(tabulate(rows, headers="keys", tablefmt="pipe", floatfmt=".1f"))
+
+
+def named(name: str, function: Callable) -> Callable:
+    """Return the function with its name in the profile."""
+
+    def run(*args: object, **options: object) -> object:
+        with record_function(name):
+            return function(*args, **options)
+
+    return run
+
+
+def steps() -> dict[str, Callable[[int], object]]:
+    """Return the kinds of steps, by name."""
+    pictures = [torch.rand(1, 3, 200, 220, generator=generator_for(i)) for i in range(4)]
+    source, network = PatchSource(pictures), SRNetwork(generator=generator_for("network"))
+    network = network.to(memory_format=torch.channels_last)
+    plus, second = training.PretrainConfig.plus(), recipes.second_phase()
+
+    def stage1(config: training.PretrainConfig) -> Callable[[int], object]:
+        return lambda step: training.pretrain_gradient(network, source, config, Group(), step)
+
+    def stage2(config: meta_training.MetaTrainConfig) -> Callable[[int], object]:
+        tasks = config.distribution()
+        return lambda step: meta_training.meta_gradient(network, source, config, tasks, Group(), step)
+
+    return {
+        "stage 1, cpu": stage1(training.PretrainConfig.cpu()),
+        "kernel-aware, two passes": stage1(plus),
+        "stage 2, first order, 5 steps": stage2(second),
+        "stage 2, second order, 5 steps": stage2(dataclasses.replace(second, first_order=False)),
+    }
+
+
+def shares(step: Callable[[int], object], repeat: int = 3) -> dict[str, float]:
+    """Return the milliseconds of a step, and the share of its parts in per cent."""
+    step(0)
+    with profile(activities=[ProfilerActivity.CPU]) as found:
+        for number in range(repeat):
+            step(number)
+    events = {event.key: event for event in found.key_averages()}
+    total = sum(event.self_cpu_time_total for event in events.values())
+    convolutions = sum(e.self_cpu_time_total for key, e in events.items() if "convolution" in key)
+    parts = {name: events[name].cpu_time_total if name in events else 0.0 for name in PARTS}
+    return {
+        "ms": total / repeat / 1000,
+        "convolutions, all (%)": 100 * convolutions / total,
+        **{f"{name} (%)": 100 * value / total for name, value in parts.items()},
+    }
+
+
+if __name__ == "__main__":
+    main()
