@@ -179,7 +179,7 @@ def differences(cells: Sequence[Mapping]) -> Drawing:
         mine = [cell for cell in cells if (cell["method"], int(cell["steps"])) == (method, steps)]
         places = [lines.index((cell["dataset"], cell["kernel"])) for cell in mine]
         values = [float(cell["difference"]) for cell in mine]
-        name = method.upper() if method in ("mzsr", "zssr") else method
+        name = {"mzsr": "MZSR", "mzsr-plus": "MZSR-plus", "zssr": "ZSSR"}.get(method, method)
         label = f"{name}, {steps} update{'s' * (steps != 1)}" if steps else name
         look = {"color": colour(method), "markerfacecolor": "white" if steps == 1 else colour(method)}
         axes.plot(values, places, "o", markersize=7, label=label, **look)
