@@ -11,7 +11,7 @@ STAMP := $(VENV)/.installed
 export JUPYTER_PREFER_ENV_PATH := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup reproduce test refresh measure lint format lab clean
+.PHONY: help setup reproduce test refresh measure lint format lab apps buttons clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -43,6 +43,10 @@ format: $(STAMP) ## format the code and mend what can be mended by rule
 
 lab: $(STAMP) ## open the notebooks in JupyterLab
 	$(BIN)/python -m jupyterlab notebooks
+
+apps: $(STAMP) ## open the explorers alone, as pages in the browser (installs voila)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[apps]'
+	$(BIN)/voila apps
 
 clean: ## remove what can be made again: the environment, the runs, the caches
 	rm -rf $(VENV) runs results/quick results/full build *.egg-info .pytest_cache .ruff_cache
