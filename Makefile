@@ -2,6 +2,7 @@
 
 PYTHON  ?= python3
 PROFILE ?= quick
+BRANCH  ?= main
 
 VENV  := .venv
 BIN   := $(VENV)/bin
@@ -47,6 +48,10 @@ lab: $(STAMP) ## open the notebooks in JupyterLab
 apps: $(STAMP) ## open the explorers alone, as pages in the browser (installs voila)
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[apps]'
 	$(BIN)/voila apps
+
+buttons: $(STAMP) ## write the Colab and Binder buttons into the notebooks (REPOSITORY=owner/name BRANCH=main)
+	@$(BIN)/python -c "import sys; from mzsr_lib import cli, navigation as n, reproduce; paths = reproduce.notebooks('notebooks'); \
+		sys.exit(cli.guarded(lambda: n.add_buttons(paths, '$(REPOSITORY)', '$(BRANCH)')))"
 
 clean: ## remove what can be made again: the environment, the runs, the caches
 	rm -rf $(VENV) runs results/quick results/full build *.egg-info .pytest_cache .ruff_cache

@@ -59,6 +59,7 @@ LADDER: tuple[str, ...] = (
     "explorer",
     "explorers",
     "widgets",
+    "navigation",
     "reproduce",
     "commands",
     "training_commands",

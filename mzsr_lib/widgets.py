@@ -38,7 +38,8 @@ def check_exercise(attempt: Callable, *cases: tuple[tuple, object], tolerance: f
             return
         if not _agree(found, expected, tolerance):
             given = ", ".join(map(_describe, arguments))
-            raise WrongAnswer(f"{attempt.__name__}({given}) gives {_describe(found)}, not {_describe(expected)}.")
+            said = f"gives {_describe(found)}, not {_describe(expected)}{_apart(found, expected)}"
+            raise WrongAnswer(f"{attempt.__name__}({given}) {said}.")
     print(f"{attempt.__name__} is right ({len(cases)} checks).")
 
 
@@ -66,6 +67,19 @@ def _agree(found: object, expected: object, tolerance: float) -> bool:
         single = isinstance(found, torch.Tensor | np.ndarray) and len(found.shape) == 0
         return (single or isinstance(found, Real)) and abs(float(found) - float(expected)) <= tolerance
     return found == expected
+
+
+def _apart(found: object, expected: object) -> str:
+    """Say how far apart tensors of one shape are; their shapes alone would read the same."""
+    if _describe(found) != _describe(expected):
+        return ""
+    if isinstance(expected, tuple):
+        return next(filter(None, map(_apart, found, expected)), "")
+    if not isinstance(expected, torch.Tensor | np.ndarray):
+        return ""
+    a, b = (torch.as_tensor(x).detach().cpu().double() for x in (found, expected))
+    gap = float((a - b).abs().max())
+    return f" (largest difference {gap:.3g})" if gap != 0 else ""
 
 
 def _describe(value: object) -> str:

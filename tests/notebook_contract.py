@@ -7,6 +7,9 @@ from statistics import median
 
 import nbformat
 
+EXERCISES = 3
+QUESTIONS = 5
+GOALS = 3
 LONGEST_CELL = 25  # lines
 MEDIAN_CELL = 8  # lines of a code cell
 COMPARED_SHARE = 1 / 3  # of the code cells must show text that nbval compares
@@ -15,6 +18,12 @@ MOST_IGNORED = 2  # cells whose output may be exempt
 LARGEST = 1_000_000  # bytes
 IGNORE = "nbval-ignore-output"
 STANDS_FOR_SOMETHING = re.compile(r"\[?<[\w. ]+( size | at | object)[^>]*>\]?")  # <Figure size 640x480 ...>
+CLOSING = ["Exercises", "Questions to test yourself", "What you can do now", "References"]
+# Pictures, and Greek letters but pi: what has to mean the same in all notebooks.
+SIGN = re.compile(
+    r"\\mathbf\{I\}_\{\w+\}|(?<!\{)\bI_\{?(?:HR|LR|SR|son)\}?|\\(?:var)?(?:alpha|beta|gamma|delta|epsilon|zeta|eta|theta|kappa"
+    r"|lambda|mu|nu|xi|rho|sigma|tau|phi|chi|psi|omega|Gamma|Delta|Theta|Lambda|Sigma|Phi|Psi|Omega)(?![A-Za-z])"
+)
 FORBIDDEN = {"nbval-skip", "nbval-raises-exception", "raises-exception"}
 
 
@@ -29,7 +38,10 @@ def problems(path: Path) -> list[str]:
         *_parameters(code),
         *_lengths(notebook.cells, code),
         *_links(path, notebook.cells),
-        *_exercises(code),
+        *_first_cell(path, notebook.cells[0].source),
+        *_sections(_sections_of(notebook.cells)),
+        *_exercises(notebook.cells),
+        *_signs(path, notebook.cells),
     ]
     return [sentence for holds, sentence in rules if not holds]
 
@@ -107,14 +119,24 @@ def _lengths(cells, code):
 def _links(path: Path, cells):
     first = cells[0]
     yield first.cell_type == "markdown" and first.source.startswith("# "), "The first cell is not a title."
-    order = sorted(path.parent.glob("[0-9][0-9]_*.ipynb"))
-    place = order.index(path)
-    neighbours = {other.name for other in order[max(place - 1, 0) : place + 2]} - {path.name}
-    missing = neighbours - set(_targets(first.source))
-    yield not missing, f"The first cell has no link to {', '.join(sorted(missing))}."
     targets = {target for cell in cells if cell.cell_type == "markdown" for target in _targets(cell.source)}
     broken = [target for target in targets if not (path.parent / target).exists()]
     yield not broken, f"These links lead nowhere: {', '.join(sorted(broken))}."
+
+
+def _first_cell(path: Path, first: str):
+    """The question, a picture of our own, and the way to the notebooks before and after."""
+    yield re.search(r"^\*\*[^*]+\?\*\*$", first, re.MULTILINE), "The first cell has no **question?** of its own."
+    shown = [target for target in re.findall(r"!\[[^\]]+\]\(([^)\s]+)\)", first) if ":" not in target]
+    yield shown, "The first cell shows no picture of ours, or one without a description."
+    order = sorted(path.parent.glob("[0-9][0-9]_*.ipynb"))
+    place = order.index(path)
+    previous, following = order[max(place - 1, 0) : place], order[place + 1 : place + 2]
+    wanted = [[other.name for other in side] for side in (previous, following)]
+    lines = re.findall(r"^previous: (.+) \| next: (.+)$", first, re.MULTILINE)
+    found = [_targets(side) if side != "none" else [] for side in lines[0]] if len(lines) == 1 else None
+    names = " and ".join(side[0] if side else "none" for side in wanted)
+    yield found == wanted, f"The line `previous: ... | next: ...` of the first cell does not lead to {names}."
 
 
 def _targets(markdown: str) -> list[str]:
@@ -124,6 +146,79 @@ def _targets(markdown: str) -> list[str]:
     return [target for target in files if target and not re.match(r"[a-z]+:", target)]
 
 
-def _exercises(code):
+def _sections_of(cells) -> dict[str, str]:
+    """Return the Markdown below each heading ``## ...``, in order."""
+    text = "\n\n".join(cell.source for cell in cells if cell.cell_type == "markdown")
+    parts = re.split(r"^## (.+)$", text, flags=re.MULTILINE)
+    return dict(zip(parts[1::2], parts[2::2], strict=True))
+
+
+def _sections(sections: dict[str, str]):
+    goals = sections.get("You will learn to", "")
+    verbs = re.findall(r"^\d\. \*\*\w", goals, re.MULTILINE)
+    yield len(verbs) == GOALS, f"`## You will learn to` has {len(verbs)} goals that begin with a **verb**, not {GOALS}."
+    for word in ("Before this", "Time"):
+        yield re.search(rf"^\*\*{word}:\*\* \S", goals, re.MULTILINE), f"There is no line **{word}:** below the goals."
+    yield sections.get("What you can do now", "").strip(), "The goals do not return as `## What you can do now`."
+    yield re.search(r"^- \S", sections.get("References", ""), re.MULTILINE), "There are no `## References`."
+    order = [name for name in sections if name in CLOSING]
+    yield order == CLOSING, f"The last sections are not, in this order: {', '.join(CLOSING)}."
+    yield from _questions(sections.get("Questions to test yourself", ""))
+
+
+def _questions(text: str):
+    """The answers are folded away; without the empty lines Jupyter would show their Markdown as it is written."""
+    folded = re.findall(
+        r"^<details>\s*<summary>(\d)\. ([^\n]+)</summary>\n\n(.+?)\n\n</details>$", text, re.DOTALL | re.MULTILINE
+    )
+    numbers = [int(number) for number, _, answer in folded if answer.strip()]
+    right = numbers == list(range(1, QUESTIONS + 1)) and text.count("<details>") == QUESTIONS
+    yield right, f"`## Questions to test yourself` has the folded answers {numbers}, not 1 to {QUESTIONS}."
+    asked = [question for _, question, _ in folded if "?" not in question]
+    yield not asked, f"This is no question: {'; '.join(asked)}"
+
+
+def _exercises(cells):
+    code = [cell for cell in cells if cell.cell_type == "code"]
     tasks, solutions = (sum(tag in tags(cell) for cell in code) for tag in ("exercise", "solution"))
-    yield tasks == solutions, f"There are {tasks} exercises and {solutions} solutions."
+    yield tasks == solutions == EXERCISES, f"There are {tasks} exercises and {solutions} solutions, not {EXERCISES}."
+    for i, stub in enumerate(cells):
+        if stub.cell_type == "code" and "exercise" in tags(stub):
+            yield from _exercise(cells[i - 1], stub, *cells[i + 1 : i + 3])
+
+
+def _exercise(task, stub, check=None, solution=None):
+    """An exercise is four cells: the task with a hint, the stub, its check, and the solution with the same check."""
+    name = next(iter(re.findall(r"^def (\w+)\(", stub.source, re.MULTILINE)), "?")
+    yield task.cell_type == "markdown" and "*Hint:*" in task.source, f"The task of {name} has no *Hint:*."
+    empty = re.fullmatch(r'def \w+\(.*\):\n    """.+"""\n    # your lines here', stub.source.strip(), re.DOTALL)
+    yield empty, f"The stub of {name} is not a function with a docstring and `# your lines here`."
+    for word, cell in (("check", check), ("solution", solution)):
+        calls = cell is not None and "widgets.check_exercise(" in cell.source
+        yield calls, f"The {word} of {name} does not stand in its place, or does not call `widgets.check_exercise`."
+    ends = solution is not None and "solution" in tags(solution) and f"def {name}(" in solution.source
+    yield ends, f"The cell after the check of {name} is not its solution."
+    if ends:
+        hidden = solution.metadata.get("jupyter", {}).get("source_hidden")
+        yield hidden, f"The solution of {name} is not folded away (`jupyter.source_hidden`)."
+        _, _, asked = check.source.partition("widgets.check_exercise")
+        yield asked.strip() in solution.source, f"The solution of {name} is not checked as the reader's answer is."
+
+
+def _signs(path: Path, cells):
+    """Formulas use the signs of the table in notebook 00; Latin letters may have a meaning of their own."""
+    table = "".join(
+        cell.source
+        for first in path.parent.glob("00_*.ipynb")
+        for cell in nbformat.read(first, as_version=4).cells
+        if cell.cell_type == "markdown" and cell.source.startswith("## The words and signs")
+    )
+    formulas = [
+        block or inline
+        for cell in cells
+        if cell.cell_type == "markdown"
+        for block, inline in re.findall(r"\$\$(.+?)\$\$|\$([^$\n]+)\$", cell.source, re.DOTALL)
+    ]
+    used = {sign for formula in formulas for sign in SIGN.findall(formula)}
+    unknown = sorted(sign for sign in used if not re.search(re.escape(sign) + r"(?![A-Za-z])", table))
+    yield not unknown, f"These signs are not in the table of notebook 00: {', '.join(unknown)}."

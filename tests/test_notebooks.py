@@ -1,5 +1,6 @@
 """Every committed notebook keeps its contract; the contract, the comparison and the runner do their work."""
 
+import configparser
 import os
 import re
 import subprocess
@@ -11,7 +12,7 @@ import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 from notebook_contract import problems, shown_text
 
-from mzsr_lib import reproduce
+from mzsr_lib import navigation, reproduce
 from mzsr_lib.files import InputError
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -40,11 +41,53 @@ def clone(tmp_path) -> Path:
     return tmp_path
 
 
+OPENING = "# Good\n\n**Is it good?**\n\n![A dot](dot.png)\n\nprevious: none | next: none"
+GOALS = """## You will learn to
+
+1. **see** it;
+2. **say** it;
+3. **do** it.
+
+**Before this:** nothing.
+**Time:** a second."""
+# Not the real one, because importing torch takes longer than all the rest.
+CHECKER = """from types import SimpleNamespace
+
+def check_exercise(attempt, right):
+    print(f"{attempt.__name__} is {'right (1 checks)' if attempt() == right else 'not written yet'}.")
+
+widgets = SimpleNamespace(check_exercise=check_exercise)"""
+CLOSING = ["## What you can do now\n\nYou saw, said and did it.", "## References\n\n- A. Author: *A Title*, 2020."]
+
+
+def exercise(number: int) -> list:
+    """The four cells of an exercise."""
+    name = f"answer_{number}"
+    call = f"widgets.check_exercise({name}, {number})"
+    solution = f"def {name}():\n    return {number}\n\n\n{call}"
+    hidden = {"tags": ["solution"], "jupyter": {"source_hidden": True}}
+    return [
+        new_markdown_cell(f"{'## Exercises' if number == 1 else ''}\n\n**{number}** Return {number}. *Hint:* do."),
+        new_code_cell(f'def {name}():\n    """Return it."""\n    # your lines here', metadata={"tags": ["exercise"]}),
+        new_code_cell(call),
+        new_code_cell(solution, metadata=hidden),
+    ]
+
+
 @pytest.fixture(scope="module")
 def stored(tmp_path_factory) -> Path:
     """A good notebook with its stored outputs, as `make refresh` leaves it."""
     root = tmp_path_factory.mktemp("stored")
-    path = write(root / "notebooks", "00_good.ipynb", "print('PSNR 28.73 dB')", "6 * 7", "'a word'", "x = 1")
+    path = write(root / "notebooks", "00_good.ipynb", "print('PSNR 28.73 dB')", "6 * 7", "'a word'", "x = 1", CHECKER)
+    (root / "notebooks" / "dot.png").touch()
+    notebook = nbformat.read(path, as_version=4)
+    notebook.cells[0].source = OPENING
+    notebook.cells.insert(1, new_markdown_cell(GOALS))
+    notebook.cells += [cell for number in (1, 2, 3) for cell in exercise(number)]
+    answers = [f"<details><summary>{i}. Why?</summary>\n\nSo.\n\n</details>" for i in range(1, 6)]
+    closing = ["## Questions to test yourself\n\n" + "\n".join(answers[:3]), "\n".join(answers[3:]), *CLOSING]
+    notebook.cells += map(new_markdown_cell, closing)
+    nbformat.write(notebook, path)
     reproduce.refresh(root)
     return path
 
@@ -69,8 +112,26 @@ def test_contract(path):
     assert problems(path) == []
 
 
-def test_the_tutorial_has_a_beginning_and_results():
-    assert {"00_start_here.ipynb", "10_results.ipynb"} <= {path.name for path in COMMITTED}
+def test_the_tutorial_has_twelve_notebooks_without_a_gap():
+    assert [path.name[:2] for path in COMMITTED] == [f"{number:02}" for number in range(12)]
+
+
+def test_the_map_says_of_every_notebook_what_it_says_itself():
+    start = nbformat.read(COMMITTED[0], as_version=4)
+    (shown,) = (cell.source for cell in start.cells if cell.source.startswith("## The map"))
+    rows = {}
+    for path in COMMITTED:
+        first = nbformat.read(path, as_version=4).cells[0].source
+        question = re.search(r"^\*\*([^*]+\?)\*\*$", first, re.MULTILINE)[1]
+        title = navigation.title(path)
+        page = f"**{title}** (this page)" if path == COMMITTED[0] else f"[{title}]({path.name})"
+        rows[path.name] = f"| {path.name[:2]} | {page} | {question} |"
+    assert [row for row in shown.splitlines() if re.match(r"\| \d\d ", row)] == list(rows.values())
+
+
+def test_the_tutorial_keeps_its_navigation_up_to_date():
+    for place, path in enumerate(COMMITTED):
+        assert navigation.neighbours(COMMITTED, place) in nbformat.read(path, as_version=4).cells[0].source.split("\n")
 
 
 # The contract
@@ -80,27 +141,68 @@ def test_a_good_notebook_has_no_problems(stored):
     assert problems(stored) == []
 
 
+def replace(index: int, old: str, new: str = ""):
+    """Return what replaces a piece of text in one cell of a notebook."""
+
+    def change(notebook):
+        assert old in notebook.cells[index].source
+        notebook.cells[index].source = notebook.cells[index].source.replace(old, new)
+
+    return change
+
+
+def swap(notebook):
+    notebook.cells[-2:] = notebook.cells[:-3:-1]
+
+
 BREAKS = {
-    "not run once, in order": lambda nb: nb.cells[2].update(execution_count=None),
-    "An error is stored": lambda nb: nb.cells[5].outputs.append(
+    "not run once, in order": lambda nb: nb.cells[3].update(execution_count=None),
+    "An error is stored": lambda nb: nb.cells[6].outputs.append(
         nbformat.v4.new_output("error", ename="E", evalue="", traceback=[])
     ),
-    "stderr": lambda nb: nb.cells[5].outputs.append(nbformat.v4.new_output("stream", name="stderr", text="w")),
-    "show text to compare": lambda nb: nb.cells[2].update(outputs=[]),
-    "exempt from comparison": lambda nb: [c.metadata.update(tags=["nbval-ignore-output"]) for c in nb.cells[2:5]],
-    "nbval-skip": lambda nb: nb.cells[5].update(source="# NBVAL_SKIP\nx = 1"),
-    "0 cells tagged": lambda nb: nb.cells[1].metadata.update(tags=[]),
-    "name = literal": lambda nb: nb.cells[1].update(source='profile = "quick"  # it\nn = 1 + len("a")  # n'),
-    'not "quick"': lambda nb: nb.cells[1].update(source='profile = "full"  # quick | full'),
-    "no comment": lambda nb: nb.cells[1].update(source='profile = "quick"'),
+    "stderr": lambda nb: nb.cells[6].outputs.append(nbformat.v4.new_output("stream", name="stderr", text="w")),
+    "show text to compare": lambda nb: [c.update(outputs=[]) for c in nb.cells[5:] if c.cell_type == "code"],
+    "exempt from comparison": lambda nb: [c.metadata.update(tags=["nbval-ignore-output"]) for c in nb.cells[3:6]],
+    "nbval-skip": lambda nb: nb.cells[6].update(source="# NBVAL_SKIP\nx = 1"),
+    "0 cells tagged": lambda nb: nb.cells[2].metadata.update(tags=[]),
+    "name = literal": lambda nb: nb.cells[2].update(source='profile = "quick"  # it\nn = 1 + len("a")  # n'),
+    'not "quick"': lambda nb: nb.cells[2].update(source='profile = "full"  # quick | full'),
+    "no comment": lambda nb: nb.cells[2].update(source='profile = "quick"'),
     "not python3": lambda nb: nb.metadata.kernelspec.update(name="ir"),
-    "metadata of one run": lambda nb: nb.cells[3].metadata.update(papermill={}),
-    "A cell has 26 lines": lambda nb: nb.cells[5].update(source="x = 1\n" * 25 + "x"),
-    "median code cell": lambda nb: [c.update(source="x = 1\n" * 9) for c in nb.cells[2:]],
-    "not a title": lambda nb: nb.cells[0].update(source="Title"),
-    "lead nowhere": lambda nb: nb.cells[0].update(source="# Title\n[next](07_missing.ipynb)"),
-    "1 exercises and 0 solutions": lambda nb: nb.cells[5].metadata.update(tags=["exercise"]),
-    "larger than 1 MB": lambda nb: nb.cells[0].update(source="# " + "a" * 1_000_000),
+    "metadata of one run": lambda nb: nb.cells[4].metadata.update(papermill={}),
+    "A cell has 26 lines": lambda nb: nb.cells[6].update(source="x = 1\n" * 25 + "x"),
+    "median code cell": lambda nb: [c.update(source="x = 1\n" * 9) for c in nb.cells[3:]],
+    "not a title": replace(0, "# Good", "Good"),
+    "lead nowhere": replace(1, "nothing", "[this](07_missing.ipynb)"),
+    "larger than 1 MB": replace(0, "# Good", "# " + "a" * 1_000_000),
+    "no **question?** of its own": replace(0, "**Is it good?**", "It is good."),
+    "shows no picture of ours": replace(0, "dot.png", "https://example.org/dot.png"),
+    "or one without a description": replace(0, "![A dot]", "![]"),
+    "does not lead to none and none": replace(0, "previous: none", "previous: [This](00_good.ipynb)"),
+    "first cell does not lead to": replace(0, " | next: none"),
+    "has 2 goals": replace(1, "**say**", "say"),
+    "no line **Before this:**": replace(1, "**Before this:**"),
+    "no line **Time:**": replace(1, "**Time:**", "Time:"),
+    "do not return": replace(-2, "You saw, said and did it."),
+    "no `## References`": replace(-1, "- A."),
+    "not, in this order": swap,
+    "folded answers [1, 2, 4, 5]": replace(-4, "<details><summary>3. Why?</summary>", "3. Why?"),
+    "folded answers [1, 2, 3, 4, 6]": replace(-3, "5. Why", "6. Why"),
+    "folded answers [4, 5]": replace(-4, "\n\nSo", "\nSo"),
+    "This is no question: Because": replace(-4, "2. Why?", "2. Because"),
+    "4 exercises and 3 solutions, not 3": lambda nb: nb.cells[6].metadata.update(tags=["exercise"]),
+    "2 exercises and 2 solutions": lambda nb: nb.cells.__delitem__(slice(8, 12)),
+    "task of answer_1 has no *Hint:*": replace(8, "*Hint:*"),
+    "stub of answer_1": replace(9, "# your lines here", "return 1"),
+    "check of answer_1 does not": replace(10, "widgets.check_exercise", "print"),
+    "solution of answer_2 does not": replace(15, "widgets.check_exercise", "print"),
+    "not its solution": replace(15, "def answer_2", "def another"),
+    "not folded away": lambda nb: nb.cells[11].metadata.pop("jupyter"),
+    "not checked as the reader's answer is": replace(11, "answer_1, 1)", "answer_1, 0)"),
+    "not in the table of notebook 00: \\eta, \\mathbf{I}_{HR}": replace(
+        1, "nothing", r"$\mathbf{I}_{HR} - \eta$, $\pi$"
+    ),
+    "not in the table of notebook 00: I_{HR}": replace(1, "nothing", "$I_{HR}$"),
 }
 
 
@@ -120,11 +222,23 @@ def test_a_picture_alone_is_not_compared():
 
 
 def test_neighbours_must_be_linked(tmp_path):
-    write(tmp_path, "00_first.ipynb", title="# Title\n[next](01_second.ipynb)")
-    write(tmp_path, "01_second.ipynb")
-    missing = "The first cell has no link to 00_first.ipynb."
-    assert missing in problems(tmp_path / "01_second.ipynb")
-    assert not [text for text in problems(tmp_path / "00_first.ipynb") if "link" in text]
+    titles = {
+        "00_first.ipynb": "none | next: [b](01_second.ipynb)",
+        "01_second.ipynb": "[c](02_third.ipynb) | next: none",
+    }
+    for name, line in {**titles, "02_third.ipynb": "[b](01_second.ipynb) | next: none"}.items():
+        write(tmp_path, name, title=f"# Title\n\nprevious: {line}")
+    wrong = "The line `previous: ... | next: ...` of the first cell does not lead to 00_first.ipynb and 02_third.ipynb."
+    assert wrong in problems(tmp_path / "01_second.ipynb")
+    for name in ("00_first.ipynb", "02_third.ipynb"):
+        assert not [text for text in problems(tmp_path / name) if "previous" in text]
+
+
+def test_a_sign_is_known_when_the_table_has_it(tmp_path):
+    path = write(tmp_path, "01_first.ipynb", title=r"# Title $\lambda \alpha_j$ and $$\varphi$$")
+    table = r"## The words and signs\n\n| $\lambda_1$ | $\alpha$ | $\phi$ |".replace(r"\n", "\n")
+    write(tmp_path, "00_table.ipynb").write_text(nbformat.writes(new_notebook(cells=[new_markdown_cell(table)])))
+    assert r"These signs are not in the table of notebook 00: \varphi." in problems(path)
 
 
 # The comparison of stored and new outputs
@@ -157,6 +271,23 @@ def test_one_altered_digit_fails(stored, tmp_path):
     result = compare(edited(stored, tmp_path / "00_good.ipynb", '"PSNR 28.73 dB\\n"', '"PSNR 28.74 dB\\n"'))
     assert result.returncode == 1, result.stdout + result.stderr
     assert "1 failed" in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ("Python 3.11.7, PyTorch 2.13.0+cpu, mzsr 0.1.0", "Python 3.13.0rc1, PyTorch 2.9.1+cu130, mzsr 1.0", True),
+        ("took 1.2 s", "took 30 s", True),
+        ("PSNR 28.73 dB", "PSNR 28.74 dB", False),
+        ("PyTorch 28.73 dB", "another 28.73 dB", False),
+    ],
+)
+def test_versions_and_times_may_differ_and_scores_may_not(one, other, same):
+    rules = configparser.ConfigParser(interpolation=None)
+    rules.read(ROOT / "tests" / "nbval_sanitize.cfg")
+    for rule in map(rules.__getitem__, rules.sections()):
+        one, other = (re.sub(rule["regex"], rule["replace"], text) for text in (one, other))
+    assert (one == other) == same
 
 
 # The runner

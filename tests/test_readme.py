@@ -33,7 +33,7 @@ def test_the_table_is_that_of_the_measured_rows():
 
 def test_the_measured_rows_are_those_of_the_shipped_weights_and_passed_the_check():
     rows = read_rows(ROOT / "results" / "rows.csv")
-    assert {row["weights"] for row in rows} == {"", "pretrained-x2", "mzsr-x2"}
+    assert {row["weights"] for row in rows} == {"", "pretrained-x2", "mzsr-x2", "mzsr-plus-x2"}
     assert {row["selfcheck"] for row in rows} <= {"passed", "exception"}
 
 
@@ -53,7 +53,7 @@ def test_a_command_is_understood(line):
 
 def test_there_are_commands_to_look_at():
     shown = {line.split()[1] for line in commands()}
-    assert {"degrade", "upscale", "evaluate", "selfcheck", "pretrain", "meta-train"} <= shown
+    assert {"degrade", "upscale", "evaluate", "selfcheck", "pretrain", "meta-train", "train-all"} <= shown
 
 
 def test_the_python_example_runs(capsys):

@@ -25,6 +25,7 @@ ROWS = [
     row(method="mzsr", steps=1, psnr=35.0),
     row(method="mzsr", psnr=34.9),
     row(method="pretrained", psnr=29.1),
+    row(method="mzsr-plus", psnr=36.9),
     row(psnr=28.70),
     row(psnr=28.76, image="b.png"),
     row("my-pictures", "mine", outcome=selfcheck.NOT_APPLICABLE, psnr=30),
@@ -35,8 +36,9 @@ ROWS = [
 def test_a_line_has_ours_beside_the_papers():
     header, _, *lines = report.table(ROWS).splitlines()
     titles = "data set|kernel|bicubic|paper: bicubic|pre-trained|MZSR 0|MZSR 1|paper: MZSR 1|MZSR 10|paper: MZSR 10"
+    titles += "|MZSR-plus 0|MZSR-plus 1|MZSR-plus 10"
     assert cells_of(header) == titles.split("|")
-    expected = "Set5 g2.0d 28.73 28.73 29.10 34.90 35.00 35.20 35.05 36.05"
+    expected = "Set5 g2.0d 28.73 28.73 29.10 34.90 35.00 35.20 35.05 36.05 36.90 - -"
     assert cells_of(lines[1]) == expected.split()
 
 
@@ -48,7 +50,7 @@ def test_the_order_is_the_papers_and_the_unknown_comes_last():
 
 def test_what_was_not_measured_or_not_printed_is_a_dash():
     line = report.table(ROWS).splitlines()[-1]
-    assert cells_of(line) == ["my-pictures", "mine", "30.00", *["-"] * 7]
+    assert cells_of(line) == ["my-pictures", "mine", "30.00", *["-"] * 10]
 
 
 def test_ssim_has_a_table_of_its_own():

@@ -79,3 +79,13 @@ def test_a_long_argument_is_cut_and_a_tensor_is_named_by_its_shape():
     assert "'aaa" in str(caught.value)
     assert "a tensor of shape (1, 3, 4, 5)" in str(caught.value)
     assert len(str(caught.value)) < 200
+
+
+def test_tensors_of_one_shape_are_told_apart_by_their_values():
+    with pytest.raises(WrongAnswer, match=r"\(2, 3\) \(largest difference 0\.5\)\.$"):
+        check_exercise(lambda: torch.full((2, 3), 0.5), ((), torch.zeros(2, 3)))
+    pair = torch.zeros(2), torch.ones(3)
+    with pytest.raises(WrongAnswer, match=r"\(largest difference 2\)\.$"):
+        check_exercise(lambda: (pair[0], pair[1] + 2), ((), pair))
+    with pytest.raises(WrongAnswer, match=r"of shape \(3,\), not a tensor of shape \(2,\)\.$"):
+        check_exercise(lambda: pair[1], ((), pair[0]))
