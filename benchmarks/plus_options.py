@@ -66,6 +66,12 @@ def options(loaded: weights.Weights) -> dict[str, Option]:
     found |= {f"final_mu {mu:g}": with_input(final_mu=mu) for mu in (3e-3, 1e-2, 3e-2)}
     found |= {f"mu {mu:g}": with_input(mu=mu) for mu in (5e-4, 2e-3)}
     found |= {f"next_mu {mu:g}": with_input(next_mu=mu) for mu in (1e-3, 4e-3)}
+    better = {"mu": 5e-4, "next_mu": 1e-3, "final_mu": 3e-3}
+    found |= {
+        "mu 0.0005, next 0.001, final 0.003": with_input(**better),
+        "the same, mu 0.00025": with_input(**{**better, "mu": 2.5e-4}),
+        "the same, three passes": with_input(**better, passes=3),
+    }
     found |= {"ensemble": ensemble, "10 updates": updated(10, None), "10 updates at 0.1": updated(10, [0.1])}
     return found
 
