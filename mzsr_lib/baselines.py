@@ -11,7 +11,7 @@ from mzsr_lib import weights, zero_shot
 from mzsr_lib.adaptation import adapt, starting_point, super_resolve
 from mzsr_lib.degradation import Degradation
 from mzsr_lib.files import InputError
-from mzsr_lib.inputs import bicubic_input
+from mzsr_lib.inputs import Restored, bicubic_input
 from mzsr_lib.shapes import Images, OtherImages
 from mzsr_lib.zero_shot import ZeroShotConfig
 
@@ -81,7 +81,7 @@ def build(
     Raises
     ------
     InputError
-        If the method is unknown, the steps are negative or missing, the weights have another scale, or an
+        If the method is unknown, the steps are negative or missing, the weights have another scale or input, or an
         ensemble is asked of another method.
     """
     if ensemble and name != "mzsr-plus":
@@ -119,6 +119,9 @@ def _with_weights(
     loaded = weights.load(chosen, device)
     if loaded.scale != scale:
         raise InputError(f"The weights '{loaded.name}' are for scale {loaded.scale}, not {scale}: choose others.")
+    if (name == "mzsr-plus") != isinstance(loaded.upscaler, Restored):
+        kind, other = ("bicubic", "mzsr") if name == "mzsr-plus" else ("restored", "mzsr-plus")
+        raise InputError(f"The weights '{loaded.name}' were trained for a {kind} input: take the method {other}.")
     steps = 0 if name == "pretrained" else steps
     start = starting_point(loaded.network)
 

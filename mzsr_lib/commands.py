@@ -114,7 +114,7 @@ def upscale(
     [built] = evaluation.sweep([method], count, weights, seed, where, scale, progress=True, ensemble=ensemble)
     pictures.check_size(picture, degradation)
     pictures.check_output(sr, picture)
-    if doubt := evaluation.doubt(built, degradation):
+    if doubt := evaluation.doubt(built, degradation) or pictures.doubt(kernel, method):
         note(doubt)
     _write(sr, pictures.upscale(picture, built, degradation))
 

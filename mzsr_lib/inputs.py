@@ -29,7 +29,7 @@ class Upscaler(Protocol):
 class Bicubic:
     """The paper's input: the low-resolution picture enlarged with plain bicubic, whatever the kernel."""
 
-    passes: int = 1
+    passes = 1  # no field: the network's output cannot enter this input
 
     def __call__(self, lr: Images, degradation: Degradation, sr: OtherImages | None = None) -> OtherImages:
         """Return ``resize.upscale(lr, scale)``."""
@@ -63,8 +63,10 @@ class Restored:
     final_mu: float = 0.0
 
     def __post_init__(self):
-        if min(self.mu, self.next_mu) <= 0 or self.final_mu < 0 or self.passes < 1:
-            raise InputError(f"{self} cannot be used: mu and next_mu must be positive, and passes at least 1.")
+        if not (self.mu > 0 and self.next_mu > 0 and self.final_mu >= 0 and self.passes >= 1):
+            raise InputError(
+                f"{self} cannot be used: mu and next_mu must be positive, final_mu not negative, and passes at least 1."
+            )
 
     def __call__(self, lr: Images, degradation: Degradation, sr: OtherImages | None = None) -> OtherImages:
         """Return the restored picture."""

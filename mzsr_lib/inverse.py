@@ -135,9 +135,9 @@ def restore(
     Raises
     ------
     InputError
-        If mu is not positive.
+        If mu is a number that is not positive.
     """
-    if not mu > 0:
+    if not torch.is_tensor(mu) and not mu > 0:  # to look at a tensor would be to wait for the device
         raise InputError(f"The weight mu is {float(mu):g}: it must be positive.")
     x0 = enlarge(lr, degradation) if prior is None else prior
     residual = lr - degradation.linear(x0)

@@ -67,6 +67,13 @@ def estimated(picture: Picture, scale: int, say: Callable[[str], None]) -> Setti
     return found.setting
 
 
+def doubt(kernel: str, method: str) -> str | None:
+    """Say in one sentence why a method should not be trusted with a kernel that was only estimated, or return None."""
+    if kernel == "estimate" and method == "mzsr-plus":
+        return "With an estimated kernel the method mzsr is the safer one: look for halos, and compare."
+    return None
+
+
 def check_size(picture: Picture, degradation: Degradation) -> None:
     """Raise `InputError` when a low-resolution picture is too small to be degraded once more by its kernel."""
     degradation.check(crop_to_multiple(picture.image, degradation.scale))

@@ -79,24 +79,27 @@ def second_phase() -> MetaTrainConfig:
     return replace(MetaTrainConfig.cpu(), validate_every=300, **changes)
 
 
-def _gpu_pretrain(config: PretrainConfig, steps: int, batch: int, patch: int) -> PretrainConfig:
-    return replace(config, steps=steps, batch=batch, patch=patch, warm_up=500, ema=0.9995, validate_every=2_500)
+def _gpu_pretrain(config: PretrainConfig, batch: int, patch: int) -> PretrainConfig:
+    return replace(config, steps=200_000, batch=batch, patch=patch, warm_up=500, ema=0.9995, validate_every=2_500)
 
 
 _FIRST = Stage("pretrain", PretrainConfig.cpu())
-_GPU_FIRST = Stage("pretrain", _gpu_pretrain(PretrainConfig.cpu(), 200_000, 32, 96))
+_GPU_FIRST = Stage("pretrain", _gpu_pretrain(PretrainConfig.cpu(), 32, 96))
 _RECIPES = {
     ("mzsr", "cpu"): Recipe(
         (_FIRST, Stage("meta-train", MetaTrainConfig.cpu()), Stage("meta-train-2", second_phase())),
         "Measured on the CPU: 41 + 47 + 10 minutes; held-out after 0 / 1 / 10 updates 28.9 / 30.5 / 31.2 dB.",
     ),
-    ("mzsr-plus", "cpu"): Recipe((_FIRST, Stage("plus", PretrainConfig.plus())), "To be measured."),
+    ("mzsr-plus", "cpu"): Recipe(
+        (_FIRST, Stage("plus", PretrainConfig.plus())),
+        "Measured on the CPU: 41 + 96 minutes on one core; held-out 32.66 dB.",
+    ),
     ("mzsr", "gpu"): Recipe(
         (_GPU_FIRST, Stage("meta-train", MetaTrainConfig(decay="cosine", ema=0.999, warm_up=100))),
         "Not measured: nobody has run it yet.",
     ),
     ("mzsr-plus", "gpu"): Recipe(
-        (_GPU_FIRST, Stage("plus", _gpu_pretrain(PretrainConfig.plus(), 200_000, 16, 128))),
+        (_GPU_FIRST, Stage("plus", _gpu_pretrain(PretrainConfig.plus(), 16, 128))),
         "Not measured: nobody has run it yet.",
     ),
 }
@@ -125,6 +128,11 @@ def train_all(
         As for `training.pretrain`; the minutes are those of all stages together.
     max_steps
         At most so many steps of each stage: a rehearsal.
+
+    Raises
+    ------
+    InputError
+        If there is no such recipe, or a run in `output` has other settings.
     """
     stages, began, group = recipe(model, budget).stages, monotonic(), group or Group()
     init: Path | None = None

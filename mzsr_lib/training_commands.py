@@ -135,7 +135,7 @@ def train_all(
 ) -> None:
     """Train a model from random weights as the shipped one was: every stage, one after the other.
 
-    Example: mzsr train-all --model mzsr-plus --budget cpu --output runs/mzsr-plus
+    Example: mzsr train-all --model mzsr-plus --budget cpu --output training-runs/plus
     """
     from mzsr_lib import distributed, downloads, images, recipes
 

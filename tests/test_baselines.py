@@ -20,11 +20,19 @@ def stored(tmp_path):
     return tmp_path / "tiny.safetensors"
 
 
+@pytest.fixture
+def aware(tmp_path):
+    """The same with a restored input."""
+    network, path = SRNetwork(4, 3, generator_for("stored")), tmp_path / "aware.safetensors"
+    weights.save(path, network, dict(network.named_parameters()), {"scale": 2, "input": {"kind": "restored"}})
+    return path
+
+
 @pytest.mark.parametrize("name", baselines.METHODS)
-def test_every_method_has_the_same_signature(name, stored, device):
+def test_every_method_has_the_same_signature(name, stored, aware, device):
     degradation = Degradation(kernels.gaussian_kernel(torch.eye(2), 5))
     lr = picture(21, 17, device=device)
-    chosen = stored if name in ("pretrained", "mzsr", "mzsr-plus") else None
+    chosen = {"pretrained": stored, "mzsr": stored, "mzsr-plus": aware}.get(name)
     method = baselines.build(name, 2, chosen, device=device)
     sr = method(lr, degradation)
     assert sr.shape == (1, 3, 42, 34) and sr.device == lr.device
@@ -54,6 +62,13 @@ def test_bicubic_and_pretrained_take_no_updates(stored):
 def test_what_cannot_be_built_is_refused_in_a_sentence(arguments, sentence):
     with pytest.raises(InputError, match=sentence):
         baselines.build(**arguments)
+
+
+def test_weights_for_another_input_are_refused(stored, aware):
+    with pytest.raises(InputError, match="trained for a bicubic input: take the method mzsr"):
+        baselines.build("mzsr-plus", 0, stored)
+    with pytest.raises(InputError, match="trained for a restored input: take the method mzsr-plus"):
+        baselines.build("mzsr", 1, aware)
 
 
 def test_weights_of_another_scale_are_refused(stored):
