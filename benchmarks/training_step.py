@@ -18,7 +18,8 @@ from mzsr_lib import distributed, images
 from mzsr_lib.data import PatchSource, generator_for
 from mzsr_lib.meta_training import MetaTrainConfig, meta_gradient
 from mzsr_lib.networks import SRNetwork
-from mzsr_lib.training import PRECISIONS, PretrainConfig, pretrain_gradient
+from mzsr_lib.schedule import PRECISIONS
+from mzsr_lib.training import PretrainConfig, pretrain_gradient
 
 
 def seconds(work: Callable[[], object], device: torch.device, least: float = 2.0) -> float:

@@ -148,6 +148,14 @@ def image_task(hr: Images, degradation: Degradation, upscaler: Upscaler = bicubi
     return Task(upscaler(son, degradation), target, upscaler(lr, degradation), hr, degradation)
 
 
+def draw_degradation(
+    degradations: DegradationPrior, count: int, key: tuple[int | str, ...], generator: torch.Generator
+) -> Degradation:
+    """Draw a degradation with `count` kernels: the kernels from `generator`, the sampling mode from the key."""
+    chance = float(torch.rand((), generator=generator_for(*key, "mode")))
+    return degradations.sample(count, chance, generator)
+
+
 @dataclass(frozen=True)
 class TaskDistribution:
     """How tasks are drawn: the distribution of degradations, and the kind of episode.
@@ -185,8 +193,7 @@ class TaskDistribution:
     def sample(self, source: PatchSource, key: tuple[int | str, ...], upscaler: Upscaler = bicubic_input) -> Task:
         """Draw the task that belongs to a key such as (seed, step, task)."""
         generator = generator_for(*key, device=source.device)
-        chance = float(torch.rand((), generator=generator_for(*key, "mode")))
-        degradation = self.degradations.sample(1, chance, generator).shared()
+        degradation = draw_degradation(self.degradations, 1, key, generator).shared()
         count = self.patches * (2 if self.episode == "two-sets" else 1)
         hr = source.sample(count, self.patch, generator)
         make = two_sets_task if self.episode == "two-sets" else image_task

@@ -13,7 +13,7 @@ from mzsr_lib import baselines, downloads, images, metrics, published, selfcheck
 from mzsr_lib.baselines import Method
 from mzsr_lib.degradation import Degradation, from_setting
 from mzsr_lib.files import InputError, git_commit
-from mzsr_lib.kernels import KernelPrior, Setting
+from mzsr_lib.kernels import Setting
 from mzsr_lib.shapes import Images, OtherImages
 from mzsr_lib.zero_shot import ZeroShotConfig
 
@@ -82,14 +82,7 @@ def doubt(method: Method, degradation: Degradation) -> str | None:
     """Say in one sentence why a kernel is outside what meta-trained weights were trained for, or return None."""
     if method.name not in ("mzsr", "mzsr-plus"):
         return None
-    settings = weights.read_provenance(weights.locate(method.weights)).get("settings", {})
-    if degradation.mode == "bicubic":
-        if not settings.get("bicubic_share"):
-            return f"The weights {method.weights} never saw bicubic sampling: expect less than the tables show."
-        if degradation.kernel.shape[-1] == 1 and settings.get("plain_share"):
-            return None
-    low, high = settings.get("prior_low") or 1.0, settings.get("prior_high") or 2.5 * degradation.scale
-    return KernelPrior(low, high).doubt(degradation.kernel.cpu())
+    return weights.doubt(weights.read_provenance(weights.locate(method.weights)), degradation)
 
 
 def evaluate(

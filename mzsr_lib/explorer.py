@@ -12,7 +12,7 @@ import ipywidgets as widgets
 from mzsr_lib import kernels, look
 from mzsr_lib.degradation import Degradation
 from mzsr_lib.files import Failure, InputError
-from mzsr_lib.images import crop_to_multiple
+from mzsr_lib.images import centre_crop, crop_to_multiple
 from mzsr_lib.live import LARGEST_KERNEL
 from mzsr_lib.look import INK, Drawing
 from mzsr_lib.shapes import Images, Kernel, OtherImages
@@ -160,6 +160,4 @@ def middle(hr: Images, side: int, scale: int) -> OtherImages:
     (height, width), least = hr.shape[-2:], scale * (LARGEST_KERNEL + scale - 1)
     if len(hr) != 1 or min(height, width) < least:
         raise InputError(f"An explorer takes one picture of at least {least} x {least} px: this is {tuple(hr.shape)}.")
-    side = min(side, height, width)
-    top, left = (height - side) // 2, (width - side) // 2
-    return crop_to_multiple(hr[..., top : top + side, left : left + side], scale)
+    return crop_to_multiple(centre_crop(hr, min(side, height, width), 1), scale)

@@ -13,7 +13,6 @@ from mzsr_lib.degradation import MODES, Degradation, blur
 from mzsr_lib.explorer import Explorer, gaussian, kernel_sliders, middle, size_slider, slider
 from mzsr_lib.files import InputError
 from mzsr_lib.inverse import enlarge
-from mzsr_lib.kernels import KernelPrior
 from mzsr_lib.live import BELOW, FIVE, LARGEST_KERNEL, Curve, KernelPanel, Panel, five_panels
 from mzsr_lib.look import GAP
 from mzsr_lib.metrics import protocol_psnr
@@ -191,7 +190,7 @@ class AdaptationExplorer(Explorer):
         self._panels[-1].title.set_text(f"{self._name}, {many}")
         _show(self._panels, self, self.sr, self.psnr["mzsr"])
         self._curve.show(bicubic, self.scores, updates)
-        doubt = KernelPrior(high=2.5 * self._weights.scale).doubt(self.kernel) or ""
+        doubt = weights.doubt(self._weights.provenance, self.degradation) or ""
         return f"After {many}, {self.psnr['mzsr'] - bicubic:+.2f} dB against bicubic. {doubt}".strip()
 
     def _run(self) -> "_Run":

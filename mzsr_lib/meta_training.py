@@ -80,6 +80,10 @@ class MetaTrainConfig(TrainConfig):
             raise InputError(f"There are no query weights '{self.query_weights}': choose {', '.join(QUERY_WEIGHTS)}.")
         if min(self.inner_steps, self.tasks, self.patches, self.anneal_steps) < 1 or self.task_lr <= 0:
             raise InputError("inner_steps, tasks, patches, anneal_steps and task_lr must be positive.")
+        if self.passes != 1:
+            raise InputError(
+                f"Meta-training takes one pass, not {self.passes}: tasks are made before the network runs."
+            )
         self.distribution()
 
     def distribution(self) -> TaskDistribution:

@@ -33,6 +33,7 @@ from mzsr_lib.look import (
     text,
     tidy,
 )
+from mzsr_lib.panels import lines
 from mzsr_lib.shapes import Images, Kernel, OtherImages
 
 __all__ = ["comparison", "differences", "draw_kernel", "kernel", "save", "training_curve", "updates"]
@@ -150,16 +151,11 @@ def updates(rows: Mapping[str, Sequence[Mapping]], ylabel: str = "PSNR (dB)") ->
 
     A second line of the same colour is dashed, a third one dotted.
     """
-    figure, axes = chart(760, 340, left=80)
-    drawn = []
-    for title, members in rows.items():
-        points = sorted((int(row["steps"]), float(row["psnr"])) for row in members)
-        style = {"color": colour(title), "linestyle": ("-", "--", ":")[drawn.count(colour(title)) % 3]}
-        axes.plot(*zip(*points, strict=True), marker="o", markersize=4, label=title, **style)
-        drawn.append(colour(title))
-    axes.set(xlabel="updates", ylabel=ylabel)
-    axes.xaxis.get_major_locator().set_params(integer=True)
-    legend(axes)
+    series = {
+        title: sorted((int(row["steps"]), float(row["psnr"])) for row in members) for title, members in rows.items()
+    }
+    figure = lines(series, "updates", ylabel, marker="o")
+    figure.axes[0].xaxis.get_major_locator().set_params(integer=True)
     return figure
 
 

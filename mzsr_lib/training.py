@@ -1,7 +1,7 @@
 """Stage 1, large-scale training: one network learns from many pairs (paper, Section 4.1)."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -9,7 +9,7 @@ from torch.nn import functional as F
 
 from mzsr_lib import inputs, metrics, weights
 from mzsr_lib.adaptation import super_resolve
-from mzsr_lib.data import PatchSource, Pictures, generator_for, read_pictures
+from mzsr_lib.data import PatchSource, Pictures, draw_degradation, generator_for, read_pictures
 from mzsr_lib.degradation import Degradation, DegradationPrior
 from mzsr_lib.distributed import Group
 from mzsr_lib.files import InputError
@@ -101,15 +101,9 @@ class PretrainConfig(TrainConfig):
 
         About an hour and a half on one CPU core that multiplies bfloat16.
         """
-        return cls(
-            steps=18_000,
+        return replace(
+            cls.cpu(),
             learning_rate=8e-4,
-            decay="cosine",
-            floor=1e-6,
-            warm_up=100,
-            clip=1.0,
-            ema=0.999,
-            validate_every=500,
             prior_low=0.2,
             prior_high=5.0,
             prior_spacing="log",
@@ -119,7 +113,6 @@ class PretrainConfig(TrainConfig):
             passes=2,
             batch=4,
             patch=96,
-            precision="bfloat16",
         )
 
 
@@ -133,8 +126,7 @@ def pretrain_gradient(
     """
     generator = generator_for(config.seed, step, device=source.device)
     hr = source.sample(config.batch, config.patch, generator)
-    chance = float(torch.rand((), generator=generator_for(config.seed, step, "mode")))
-    degradation = config.degradations().sample(config.batch, chance, generator)
+    degradation = draw_degradation(config.degradations(), config.batch, (config.seed, step), generator)
     mine = slice(group.rank, None, group.world)
     hr, degradation = hr[mine], degradation.part(mine)
     lr = degradation(hr)
@@ -209,7 +201,7 @@ def pretrain(
     max_minutes, max_steps
         Limits of this call.
     init
-        Weights to start from, by shipped name or file; by default random ones.
+        Weights to start from, by shipped name or file, of the same architecture; by default random ones.
     pictures
         Instead of `folders`, pictures in memory.
     """
@@ -222,6 +214,8 @@ def pretrain(
     tests = validation_degradations(config.degradations(), len(held_out), group.device)
     random = SRNetwork(config.channels, config.layers, generator_for(config.seed, "weights"))
     network = initial_network(init, random, group)
+    if network.settings != random.settings:
+        raise InputError(f"{init} is a network with {network.settings}: give these settings, not {random.settings}.")
     loop = Loop(
         network,
         config,

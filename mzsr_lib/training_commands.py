@@ -99,7 +99,13 @@ def meta_train_command(name: str = "paper") -> Callable[..., None]:
         data: Folders,
         output: Output,
         preset: Preset = name,
-        init: Init = "pretrained-x2",
+        init: Annotated[
+            str | None,
+            arg(
+                metavar="NAME|FILE|none",
+                help="Weights to start from: by default the shipped ones of stage 1 for the scale.",
+            ),
+        ] = None,
         max_minutes: MaxMinutes = None,
         device: Device = "auto",
         config: Config = default,
@@ -108,7 +114,7 @@ def meta_train_command(name: str = "paper") -> Callable[..., None]:
 
         Example: mzsr meta-train --data bsds500-train --output runs/meta --preset cpu --first-order --max-minutes 60
         """
-        start = None if init in (None, "none") else init
+        start = None if init == "none" else init or f"pretrained-x{config.scale}"
         if start:
             weights.locate(start)
         _run(meta_training.meta_train, config, data, output, max_minutes, device, init=start)

@@ -10,7 +10,9 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
 from mzsr_lib import inputs
+from mzsr_lib.degradation import Degradation
 from mzsr_lib.files import InputError, atomic_path
+from mzsr_lib.kernels import KernelPrior
 from mzsr_lib.networks import SRNetwork
 from mzsr_lib.shapes import Tensor
 
@@ -87,6 +89,18 @@ def read_provenance(path: str | Path) -> dict:
     except (SafetensorError, OSError, KeyError, AttributeError, ValueError):
         pass
     raise InputError(f"{path} is not a weights file of this library: make one with pretrain or meta-train.")
+
+
+def doubt(provenance: Mapping, degradation: Degradation) -> str | None:
+    """Say in one sentence why a degradation is outside what weights were trained for, or return None."""
+    settings = provenance.get("settings", {})
+    if degradation.mode == "bicubic":
+        if not settings.get("bicubic_share"):
+            return "These weights never saw bicubic sampling: expect less than the tables show."
+        if degradation.kernel.shape[-1] == 1 and settings.get("plain_share"):
+            return None
+    low, high = settings.get("prior_low") or 1.0, settings.get("prior_high") or 2.5 * degradation.scale
+    return KernelPrior(low, high).doubt(degradation.kernel.cpu())
 
 
 def load(name: str | Path, device: torch.device | str = "cpu") -> Weights:

@@ -112,6 +112,7 @@ WRONG = [
     ("degrade GIVEN/good.png lr.png --kernel g2.0d --scale 5", "scale is 5"),
     ("degrade GIVEN/good.png lr.png --kernel g2.0d --mode nearest", "mode 'nearest'"),
     ("degrade GIVEN/good.png lr.png --kernel g2.0d --noise -1", "noise is -1"),
+    ("meta-train --data GIVEN --output run --preset quick --scale 4", "no weights 'pretrained-x4'"),
     ("degrade GIVEN/good.png lr.png --kernel g2.0d --device tpu", "device 'tpu'"),
     ("degrade GIVEN/good.png lr.txt --kernel g2.0d", "'.txt'"),
     ("degrade GIVEN/good.png GIVEN/text.png/lr.png --kernel g2.0d", "Cannot write"),

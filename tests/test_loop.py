@@ -15,7 +15,7 @@ import pytest
 import torch
 from helpers import checkpoint, close, log, picture, small_config, small_pictures
 
-from mzsr_lib import distributed, kernels, metrics, signals, training, weights
+from mzsr_lib import distributed, images, kernels, metrics, signals, training, weights
 from mzsr_lib.data import PatchSource, Pictures, bicubic_input, generator_for
 from mzsr_lib.degradation import from_setting
 from mzsr_lib.distributed import Group
@@ -542,7 +542,7 @@ def test_stage_1_at_other_scales(tmp_path, scale):
 @pytest.mark.parametrize(("size", "scale", "expected"), [(192, 2, (36, 30)), (16, 3, (15, 15)), (20, 4, (20, 20))])
 def test_the_middle_is_cut_out(size, scale, expected):
     image = picture()
-    crop = training.centre_crop(image, size, scale)
+    crop = images.centre_crop(image, size, scale)
     assert crop.shape[-2:] == expected
     top, left = ((a - b) // 2 for a, b in zip(image.shape[-2:], expected, strict=True))
     assert torch.equal(crop, image[..., top : top + expected[0], left : left + expected[1]])
@@ -564,3 +564,8 @@ def test_pictures_may_differ_in_size_but_must_hold_a_patch(tmp_path):
     few = Pictures([picture(20, 30), picture(7, 30)], [picture(20, 30)])
     with pytest.raises(InputError, match="a side of 7 px: patches of 8 px do not fit"):
         pretrain(small_config(), [], tmp_path, pictures=few)
+
+
+def test_other_weights_than_the_settings_say_are_refused(tmp_path):
+    with pytest.raises(InputError, match="'channels': 64, 'layers': 8"):
+        pretrain(small_config(), [], tmp_path, init="pretrained-x2", pictures=small_pictures())

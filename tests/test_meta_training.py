@@ -199,6 +199,7 @@ def run_beside_tests(command: list[str]) -> None:
         ({"episode": "both"}, "no episodes of the kind 'both'"),
         ({"patch": 15}, "15 px do not suit scale 2"),
         ({"tasks": 0}, "must be positive"),
+        ({"network_input": "restored", "passes": 2}, "takes one pass, not 2"),
         ({"bicubic_share": 1.5}, "between 0 and 1"),
         ({"prior_low": 6.0}, "is no prior"),
         ({"precision": "int8"}, "no precision 'int8'"),
