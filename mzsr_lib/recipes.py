@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from time import monotonic
 
-from mzsr_lib import checkpoints
+from mzsr_lib import checkpoints, inputs, weights
 from mzsr_lib.distributed import Group
 from mzsr_lib.files import InputError
 from mzsr_lib.meta_training import MetaTrainConfig, meta_train
@@ -45,10 +45,14 @@ class Recipe:
         The first starts from random weights.
     expect
         What was measured: time and held-out score, or that nothing was.
+    settled
+        The network's input as it was chosen after training, on held-out photographs (benchmarks/plus_options.py),
+        or None to leave it as it was trained.
     """
 
     stages: tuple[Stage, ...]
     expect: str
+    settled: inputs.Upscaler | None = None
 
 
 def recipe(model: str, budget: str) -> Recipe:
@@ -93,6 +97,7 @@ _RECIPES = {
     ("mzsr-plus", "cpu"): Recipe(
         (_FIRST, Stage("plus", PretrainConfig.plus())),
         "Measured on the CPU: 41 + 96 minutes on one core; held-out 32.66 dB.",
+        inputs.Restored(mu=5e-4, next_mu=1e-3, passes=2, final_mu=3e-3),
     ),
     ("mzsr", "gpu"): Recipe(
         (_GPU_FIRST, Stage("meta-train", MetaTrainConfig(decay="cosine", ema=0.999, warm_up=100))),
@@ -134,9 +139,9 @@ def train_all(
     InputError
         If there is no such recipe, or a run in `output` has other settings.
     """
-    stages, began, group = recipe(model, budget).stages, monotonic(), group or Group()
+    plan, began, group = recipe(model, budget), monotonic(), group or Group()
     init: Path | None = None
-    for stage in stages:
+    for stage in plan.stages:
         left = None if max_minutes is None else max_minutes - (monotonic() - began) / 60
         if left is not None and left <= 0:
             return None
@@ -147,7 +152,16 @@ def train_all(
         done = group.leads and checkpoints.step_of(Path(output) / stage.name / "checkpoint.pt") >= config.steps
         if not group.any(done):
             return None
+    if plan.settled and group.leads:
+        settle(init, plan.settled)
     return init
+
+
+def settle(path: Path, upscaler: inputs.Upscaler) -> None:
+    """Write the input chosen after training into a weights file, beside the one of the training."""
+    trained = weights.read_provenance(path)
+    facts = {"input": inputs.described(upscaler), "trained_input": trained.get("trained_input", trained["input"])}
+    weights.annotate(path, facts)
 
 
 def rehearsal(config: PretrainConfig | MetaTrainConfig, steps: int) -> PretrainConfig | MetaTrainConfig:

@@ -38,10 +38,17 @@ def test_stages_follow_each_other_and_a_finished_one_is_not_repeated(tmp_path, f
     path = recipes.train_all("mzsr-plus", "cpu", [folder], output, max_steps=1)
     assert path == output / "plus" / "weights.safetensors"
     loaded = weights.load(path)
-    assert loaded.provenance["init"] == "weights.safetensors" and loaded.upscaler.passes == 2
+    assert loaded.provenance["init"] == "weights.safetensors"
+    # What was chosen after training is that of the shipped weights; what they were trained with is kept.
+    shipped = weights.read_provenance(weights.locate("mzsr-plus-x2"))
+    assert {name: loaded.provenance[name] for name in ("input", "trained_input")} == {
+        "input": shipped["input"],
+        "trained_input": shipped["trained_input"] | {"final_mu": 0.0},
+    }
     before = [(output / stage / "log.jsonl").read_text() for stage in ("pretrain", "plus")]
     assert recipes.train_all("mzsr-plus", "cpu", [folder], output, max_steps=1) == path
     assert [(output / stage / "log.jsonl").read_text() for stage in ("pretrain", "plus")] == before
+    assert weights.load(path).provenance == loaded.provenance
 
 
 def test_a_recipe_says_when_time_was_up(tmp_path, folder):
