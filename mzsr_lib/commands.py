@@ -103,7 +103,7 @@ def upscale(
 
     Example: mzsr upscale LR.png SR.png --kernel g2.0d --scale 2 --steps 10
     """
-    from mzsr_lib import distributed, evaluation, images, kernels, pictures
+    from mzsr_lib import baselines, distributed, evaluation, images, kernels, pictures
     from mzsr_lib.degradation import from_setting
 
     images.check_suffix(sr)
@@ -111,7 +111,7 @@ def upscale(
     setting = pictures.estimated(picture, scale, note) if kernel == "estimate" else kernels.parse(kernel)
     degradation = from_setting(setting, scale, mode).to(where)
     count = None if steps is None else [steps]
-    [built] = evaluation.sweep([method], count, weights, seed, where, scale, progress=True, ensemble=ensemble)
+    [built] = baselines.sweep([method], count, weights, seed, where, scale, progress=True, ensemble=ensemble)
     pictures.check_size(picture, degradation)
     pictures.check_output(sr, picture)
     if doubt := evaluation.doubt(built, degradation) or pictures.doubt(kernel, method):
@@ -152,13 +152,13 @@ def evaluate(
 
     Example: mzsr evaluate DIR --kernel g2.0d --scale 2 --method bicubic mzsr --steps 1 10 --output rows.csv
     """
-    from mzsr_lib import distributed, evaluation, files, images, kernels
+    from mzsr_lib import baselines, distributed, evaluation, files, images, kernels
     from mzsr_lib.degradation import from_setting
 
     images.paths_in(folder)
     setting, where = kernels.parse(kernel), distributed.pick_device(device)
     degradation = from_setting(setting, scale, mode)
-    methods = evaluation.sweep(method, steps, weights, seed, where, scale)
+    methods = baselines.sweep(method, steps, weights, seed, where, scale)
     if output:
         files.check_writable(output)
     for doubt in dict.fromkeys(evaluation.doubt(built, degradation) for built in methods):
@@ -220,11 +220,12 @@ def weights_list() -> None:
 
     from mzsr_lib import weights
 
-    shown = ("stage", "scale", "step", "minutes", "device", "commit", "date", "held_out")
+    shown = ("stage", "step", "minutes", "device", "commit", "date", "held_out")
     rows = []
     for name, path in weights.shipped().items():
         facts = weights.read_provenance(path)
-        row = {"name": name} | {key: facts.get(key, "-") for key in shown}
+        scales = {"scales": " ".join(map(str, weights.scales_of(facts)))}
+        row = {"name": name} | scales | {key: facts.get(key, "-") for key in shown}
         rows.append(row | {"held_out": ", ".join(f"{key} {value}" for key, value in facts.get("held_out", {}).items())})
     print(tabulate(rows, headers="keys", tablefmt="pipe") if rows else "No weights come with this package.")
 

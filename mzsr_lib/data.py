@@ -149,11 +149,12 @@ def image_task(hr: Images, degradation: Degradation, upscaler: Upscaler = bicubi
 
 
 def draw_degradation(
-    degradations: DegradationPrior, count: int, key: tuple[int | str, ...], generator: torch.Generator
+    degradations: Sequence[DegradationPrior], count: int, key: tuple[int | str, ...], generator: torch.Generator
 ) -> Degradation:
-    """Draw a degradation with `count` kernels: the kernels from `generator`, the sampling mode from the key."""
+    """Draw a degradation with `count` kernels: these from `generator`, one of the priors and the mode from the key."""
+    which = float(torch.rand((), generator=generator_for(*key, "scale")))
     chance = float(torch.rand((), generator=generator_for(*key, "mode")))
-    return degradations.sample(count, chance, generator)
+    return degradations[int(which * len(degradations))].sample(count, chance, generator)
 
 
 @dataclass(frozen=True)
@@ -163,7 +164,7 @@ class TaskDistribution:
     Attributes
     ----------
     degradations
-        Distribution of kernels and sampling modes.
+        Distributions of kernels and sampling modes, one or more: each task draws one of them, such as its scale.
     episode
         ``"two-sets"`` (support and query are different HR patches, as in the authors' program) or
         ``"image"`` (support = LR-son to LR, query = LR to HR, as at test time).
@@ -173,7 +174,7 @@ class TaskDistribution:
         HR patches for support, and as many for query.
     """
 
-    degradations: DegradationPrior
+    degradations: Sequence[DegradationPrior]
     episode: str = "two-sets"
     patch: int = 64
     patches: int = 8
@@ -181,7 +182,10 @@ class TaskDistribution:
     def __post_init__(self):
         if self.episode not in ("two-sets", "image"):
             raise InputError(f"There are no episodes of the kind '{self.episode}': choose two-sets or image.")
-        scale, size = self.degradations.scale, self.degradations.kernels.size
+        for prior in self.degradations:
+            self._check_patch(prior.scale, prior.kernels.size)
+
+    def _check_patch(self, scale: int, size: int) -> None:
         son = self.patch // scale**2 * scale if self.episode == "image" else self.patch
         if self.patch % scale or son < size:
             least = scale**2 * -(-size // scale)

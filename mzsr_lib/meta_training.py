@@ -1,5 +1,6 @@
 """Stage 2, meta-transfer learning: a starting point from which a few steps suffice (paper, Algorithm 1)."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -223,7 +224,7 @@ def meta_train(
     pictures = pictures or read_pictures(folders)
     source = PatchSource(pictures.training, group.device)
     distribution = config.distribution()
-    held_out = [centre_crop(p, 160, config.scale**2).to(group.device) for p in pictures.held_out]
+    held_out = [centre_crop(p, 160, math.lcm(*config.scales) ** 2).to(group.device) for p in pictures.held_out]
     tests = validation_degradations(config.degradations(), len(held_out), group.device)
     network = initial_network(init, SRNetwork(generator=generator_for(config.seed, "weights")), group)
     shape = (config.inner_steps, len(list(network.parameters())))

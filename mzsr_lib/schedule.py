@@ -87,12 +87,12 @@ class TrainConfig(LoopConfig):
 
     Attributes
     ----------
-    scale
-        2, 3 or 4.
+    scales
+        One or more of 2, 3 and 4; with several, each step (or task) draws one of them.
     prior_low
         Smallest eigenvalue of the kernels, px^2.
     prior_high
-        Largest eigenvalue of the kernels, px^2; by default 2.5 * scale.
+        Largest eigenvalue of the kernels, px^2; by default 2.5 times the scale that is drawn.
     prior_spacing
         ``"linear"``, the paper's, or ``"log"``; see `kernels.KernelPrior`.
     kernel_size
@@ -113,7 +113,7 @@ class TrainConfig(LoopConfig):
         ``"float32"`` or ``"bfloat16"`` for the convolutions; weights and sums stay in float32.
     """
 
-    scale: int = 2
+    scales: tuple[int, ...] = (2,)
     prior_low: float = 1.0
     prior_high: float | None = None
     prior_spacing: str = "linear"
@@ -130,14 +130,19 @@ class TrainConfig(LoopConfig):
         super().__post_init__()
         if self.precision not in PRECISIONS:
             raise InputError(f"There is no precision '{self.precision}': choose {' or '.join(PRECISIONS)}.")
+        if not self.scales or len(set(self.scales)) < len(self.scales):
+            raise InputError(f"The scales are {list(self.scales)}: give one or more of 2, 3 and 4, each once.")
         self.degradations()
         self.upscaler()
 
-    def degradations(self) -> DegradationPrior:
-        """Return the distribution of degradations that these settings describe."""
-        high = 2.5 * self.scale if self.prior_high is None else self.prior_high
+    def degradations(self) -> tuple[DegradationPrior, ...]:
+        """Return the distributions of degradations that these settings describe, one for each scale."""
+        return tuple(self._degradations(scale) for scale in self.scales)
+
+    def _degradations(self, scale: int) -> DegradationPrior:
+        high = 2.5 * scale if self.prior_high is None else self.prior_high
         kernels = KernelPrior(self.prior_low, high, self.kernel_size, self.prior_spacing)
-        return DegradationPrior(self.scale, kernels, self.bicubic_share, self.plain_share)
+        return DegradationPrior(scale, kernels, self.bicubic_share, self.plain_share)
 
     def upscaler(self) -> inputs.Upscaler:
         """Return what makes the network's input."""

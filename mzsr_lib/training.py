@@ -1,5 +1,6 @@
 """Stage 1, large-scale training: one network learns from many pairs (paper, Section 4.1)."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -51,11 +52,12 @@ class PretrainConfig(TrainConfig):
     def __post_init__(self):
         super().__post_init__()
         least = 1 if self.bicubic_share == self.plain_share == 1 else self.kernel_size
-        if self.patch % self.scale or self.patch < least:
-            raise InputError(
-                f"Patches of {self.patch} px must be a positive multiple of scale {self.scale}, "
-                "and no smaller than the kernels."
-            )
+        for scale in self.scales:
+            if self.patch % scale or self.patch < least:
+                raise InputError(
+                    f"Patches of {self.patch} px must be a positive multiple of scale {scale}, "
+                    "and no smaller than the kernels."
+                )
         if min(self.batch, self.channels) < 1 or self.layers < 2:
             raise InputError("batch and channels must be at least 1, and layers at least 2.")
 
@@ -105,7 +107,6 @@ class PretrainConfig(TrainConfig):
             cls.cpu(),
             learning_rate=8e-4,
             prior_low=0.2,
-            prior_high=5.0,
             prior_spacing="log",
             bicubic_share=0.4,
             plain_share=0.4,
@@ -143,12 +144,15 @@ def pretrain_gradient(
     return {"loss": total.mean(), "last_loss": total[-1]}
 
 
-def validation_degradations(degradations: DegradationPrior, count: int, device: torch.device) -> list[Degradation]:
-    """Return a degradation for each of `count` held-out pictures: always the same, in the shares of the prior."""
-    drawn = (
-        degradations.sample(1, number / count, generator_for("validation", number)).shared() for number in range(count)
-    )
-    return [degradation.to(device) for degradation in drawn]
+def validation_degradations(
+    degradations: Sequence[DegradationPrior], count: int, device: torch.device
+) -> list[Degradation]:
+    """Return a degradation for each of `count` held-out pictures: always the same, in the shares of the priors."""
+    drawn = []
+    for number in range(count):
+        prior = degradations[number % len(degradations)]
+        drawn.append(prior.sample(1, number / count, generator_for("validation", number)).shared().to(device))
+    return drawn
 
 
 def held_out_psnr(
@@ -210,7 +214,7 @@ def pretrain(
         raise InputError(f"{group.world} processes cannot share a batch of {config.batch}: start fewer.")
     pictures = pictures or read_pictures(folders)
     source = PatchSource(pictures.training, group.device)
-    held_out = [centre_crop(p, 192, config.scale).to(group.device) for p in pictures.held_out]
+    held_out = [centre_crop(p, 192, math.lcm(*config.scales)).to(group.device) for p in pictures.held_out]
     tests = validation_degradations(config.degradations(), len(held_out), group.device)
     random = SRNetwork(config.channels, config.layers, generator_for(config.seed, "weights"))
     network = initial_network(init, random, group)
@@ -234,7 +238,7 @@ def provenance(
     """Return what the weights of a run say of where they come from, beside what `loop.Loop` adds."""
     return {
         "stage": stage,
-        "scale": config.scale,
+        "scales": list(config.scales),
         "input": inputs.described(config.upscaler()),
         "init": str(Path(init).name) if init else None,
         "data": [Path(folder).name for folder in folders],

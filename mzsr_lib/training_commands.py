@@ -114,7 +114,7 @@ def meta_train_command(name: str = "paper") -> Callable[..., None]:
 
         Example: mzsr meta-train --data bsds500-train --output runs/meta --preset cpu --first-order --max-minutes 60
         """
-        start = None if init == "none" else init or f"pretrained-x{config.scale}"
+        start = None if init == "none" else init or f"pretrained-x{config.scales[0]}"
         if start:
             weights.locate(start)
         _run(meta_training.meta_train, config, data, output, max_minutes, device, init=start)

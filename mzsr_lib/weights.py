@@ -48,14 +48,25 @@ class Weights:
         return inputs.named(**self.provenance.get("input", {"kind": "bicubic"}))
 
     @property
-    def scale(self) -> int:
-        """The scale the weights were trained for."""
-        return int(self.provenance.get("scale", 2))
+    def scales(self) -> tuple[int, ...]:
+        """The scales the weights were trained for."""
+        return scales_of(self.provenance)
 
 
 def shipped() -> dict[str, Path]:
     """Return the weights that come with the package, by name."""
     return {path.stem: path for path in sorted(FOLDER.glob("*.safetensors"))}
+
+
+def scales_of(provenance: Mapping) -> tuple[int, ...]:
+    """Return the scales that weights were trained for; files of earlier versions name just one."""
+    return tuple(provenance.get("scales") or [provenance.get("scale", 2)])
+
+
+def default(method: str, scale: int) -> str | None:
+    """Return the shipped weights of a method for a scale: its own, such as ``mzsr-x2``, before ones for several."""
+    found = [n for n in shipped() if n.rpartition("-")[0] == method and scale in scales_of(read_provenance(locate(n)))]
+    return min(found, key=lambda name: name != f"{method}-x{scale}", default=None)
 
 
 def locate(name: str | Path) -> Path:

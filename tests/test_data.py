@@ -117,7 +117,7 @@ def as_at_test_time(hr: torch.Tensor, degradation: Degradation) -> torch.Tensor:
 def distribution(episode: str, scale: int = 2, **changes) -> TaskDistribution:
     settings = {"patch": 12 * scale, "patches": 3} | changes
     degradations = DegradationPrior(scale, settings.pop("prior", KernelPrior(size=5)), settings.pop("bicubic_share", 0))
-    return TaskDistribution(degradations, episode, **settings)
+    return TaskDistribution([degradations], episode, **settings)
 
 
 @pytest.mark.parametrize("scale", [2, 3, 4])
@@ -177,6 +177,18 @@ def test_the_share_of_bicubic_tasks(share, low, high):
     source = PatchSource([picture(24, 24)])
     tasks = [distribution("image", bicubic_share=share, patches=1).sample(source, (0, i)) for i in range(60)]
     assert low <= sum(task.degradation.mode == "bicubic" for task in tasks) <= high
+
+
+def test_tasks_of_several_scales_come_equally_often():
+    # 90 draws at 1/3: 30 expected, standard deviation 4.5.
+    priors = [DegradationPrior(scale, KernelPrior(size=5)) for scale in (2, 3, 4)]
+    several = TaskDistribution(priors, "two-sets", patch=24, patches=1)
+    source = PatchSource([picture(24, 24)])
+    tasks = [several.sample(source, (0, i)) for i in range(90)]
+    assert all(task.query_target.shape[-1] == 24 for task in tasks)
+    counts = [sum(task.degradation.scale == scale for task in tasks) for scale in (2, 3, 4)]
+    assert sum(counts) == 90
+    assert min(counts) > 15
 
 
 @pytest.mark.parametrize(

@@ -77,7 +77,7 @@ IMPOSSIBLE = {
     "learning_rate": 0.0,
     "patience": 0,
 }
-IMPOSSIBLE_STAGE_1 = {"scale": 5, "precision": "float8", "patch": 15, "batch": 0, "channels": 0, "layers": 1}
+IMPOSSIBLE_STAGE_1 = {"scales": (2, 2), "precision": "float8", "patch": 15, "batch": 0, "channels": 0, "layers": 1}
 
 
 @pytest.mark.parametrize("name", IMPOSSIBLE)
@@ -529,14 +529,27 @@ def test_stage_1_learns(tmp_path, device):
     provenance = weights.load(path).provenance
     assert provenance["data"] == ["train"]
     assert provenance["pictures"] == {"training": 5, "held_out": 2}
-    assert (provenance["stage"], provenance["scale"], provenance["seed"]) == ("pretrain", 2, 0)
+    assert (provenance["stage"], provenance["scales"], provenance["seed"]) == ("pretrain", [2], 0)
     assert json.dumps(provenance["settings"])
 
 
 @pytest.mark.parametrize("scale", [3, 4])
 def test_stage_1_at_other_scales(tmp_path, scale):
-    path = train(tmp_path, scale=scale, patch=12, steps=2)
-    assert weights.load(path).scale == scale
+    path = train(tmp_path, scales=(scale,), patch=12, steps=2)
+    assert weights.load(path).scales == (scale,)
+
+
+def test_stage_1_at_several_scales(tmp_path):
+    path = train(tmp_path, scales=(2, 3, 4), patch=12, steps=3)
+    assert weights.load(path).scales == (2, 3, 4)
+    tests = training.validation_degradations(PretrainConfig(scales=(2, 4)).degradations(), 4, torch.device("cpu"))
+    assert [degradation.scale for degradation in tests] == [2, 4, 2, 4]
+
+
+def test_the_prior_grows_with_the_scale_unless_it_is_given():
+    highs = [prior.kernels.high for prior in PretrainConfig(scales=(2, 3, 4)).degradations()]
+    assert highs == [5.0, 7.5, 10.0]
+    assert PretrainConfig(scales=(4,), prior_high=3.0).degradations()[0].kernels.high == 3.0
 
 
 @pytest.mark.parametrize(("size", "scale", "expected"), [(192, 2, (36, 30)), (16, 3, (15, 15)), (20, 4, (20, 20))])

@@ -214,7 +214,7 @@ def test_defaults_are_the_papers():
     config = MetaTrainConfig()
     assert (config.task_lr, config.learning_rate, config.tasks, config.inner_steps) == (0.01, 1e-4, 5, 5)
     assert (config.patches, config.patch, config.steps, config.first_order) == (8, 64, 100_000, False)
-    prior = config.distribution().degradations.kernels
+    prior = config.distribution().degradations[0].kernels
     assert (prior.low, prior.high, prior.size) == (1.0, 5.0, 15)
     assert MetaTrainConfig.cpu().first_order and MetaTrainConfig.quick().steps < 100
 

@@ -12,7 +12,7 @@ from mzsr_lib.data import generator_for
 from mzsr_lib.files import InputError
 from mzsr_lib.networks import SRNetwork
 
-PROVENANCE = {"scale": 3, "stage": "test", "settings": {"steps": 7}, "held_out": {"score": 31.25}}
+PROVENANCE = {"scales": [3], "stage": "test", "settings": {"steps": 7}, "held_out": {"score": 31.25}}
 
 
 @pytest.fixture
@@ -29,7 +29,7 @@ def path(tmp_path, network):
 def test_weights_come_back_with_their_provenance(path, network, device):
     loaded = weights.load(path, device)
     assert loaded.provenance == {"network": {"channels": 5, "layers": 3}, **PROVENANCE}
-    assert (loaded.scale, loaded.name) == (3, str(path))
+    assert (loaded.scales, loaded.name) == ((3,), str(path))
     assert not loaded.network.training
     for ours, theirs in zip(loaded.network.parameters(), network.parameters(), strict=True):
         assert ours.device.type == device.type
@@ -46,7 +46,7 @@ def test_the_values_given_are_saved_not_the_network_s(tmp_path, network):
     weights.save(tmp_path / "a.safetensors", network, average, {})
     loaded = weights.load(tmp_path / "a.safetensors")
     assert all((p == 0.5).all() for p in loaded.network.parameters())
-    assert loaded.scale == 2  # the paper's main table, when nothing is said
+    assert loaded.scales == (2,)  # the paper's main table, when nothing is said
 
 
 def test_a_failed_save_leaves_the_old_file(path, network):
@@ -117,7 +117,7 @@ def test_shipped_weights_say_where_they_come_from(name):
         pytest.skip("no weights are shipped yet")
     loaded = weights.load(name)
     assert loaded.network.settings == {"channels": 64, "layers": 8}
-    assert loaded.scale in (2, 3, 4)
+    assert set(loaded.scales) <= {2, 3, 4}
     assert {"stage", "data", "settings", "step", "commit", "date", "device", "seed"} <= set(loaded.provenance)
     assert all(p.isfinite().all() for p in loaded.network.parameters())
 
