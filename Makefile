@@ -31,8 +31,9 @@ test: $(STAMP) ## run the tests, then every notebook against its stored outputs
 refresh: $(STAMP) ## run the notebooks in place: the only way their stored outputs are made
 	@$(BIN)/python -c "import sys; from mzsr_lib import cli, reproduce; sys.exit(cli.guarded(reproduce.refresh))"
 
-measure: $(STAMP) ## score the shipped weights on Set5 and BSD100 (in MZSR_DATA) into results/rows.csv
-	$(BIN)/python benchmarks/measure.py results/rows.csv
+measure: $(STAMP) ## measure what results/rows.csv lacks of the paper's tables (Set5, BSD100 in MZSR_DATA; hours)
+	$(BIN)/mzsr tables --output results
+	@$(BIN)/python -c "from mzsr_lib import report; report.refresh('.')"
 
 lint: $(STAMP) ## look for mistakes and for code that is not formatted
 	$(BIN)/python -m ruff check .

@@ -15,7 +15,7 @@ from pathlib import Path
 import torch
 from tqdm import tqdm
 
-from mzsr_lib import adaptation, data, files, images, kernels, metrics, weights, zero_shot
+from mzsr_lib import adaptation, data, files, images, kernels, metrics, orientations, weights
 from mzsr_lib.degradation import Degradation, from_setting
 from mzsr_lib.shapes import Images, OtherImages
 
@@ -60,7 +60,7 @@ def options(loaded: weights.Weights) -> dict[str, Option]:
         return run
 
     def ensemble(lr: Images, camera: Degradation) -> OtherImages:
-        return zero_shot.ensemble(network, start, lr, camera, zero_shot.samplings(camera), base)
+        return orientations.ensemble(network, start, lr, camera, orientations.samplings(camera), base)
 
     found = {"two passes": with_input(), "one pass": with_input(passes=1), "three passes": with_input(passes=3)}
     found |= {f"final_mu {mu:g}": with_input(final_mu=mu) for mu in (3e-3, 1e-2, 3e-2)}

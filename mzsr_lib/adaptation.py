@@ -6,15 +6,15 @@ import torch
 from torch.func import functional_call
 from torch.nn import functional as F
 
+from mzsr_lib.architectures import Network
 from mzsr_lib.degradation import Degradation
 from mzsr_lib.files import InputError
 from mzsr_lib.inputs import Upscaler, bicubic_input, run_passes
-from mzsr_lib.networks import SRNetwork
 from mzsr_lib.shapes import Images, OtherImages, Tensor
 from mzsr_lib.tiling import tiles
 
 Params = dict[str, Tensor]
-Pair = tuple[Images, Images]
+Pair = tuple[Images, OtherImages]
 # How a step changes the parameters: rule(step, params, grads) -> params, with nothing changed in place.
 Rule = Callable[[int, Params, Sequence[Tensor]], Params]
 
@@ -59,32 +59,33 @@ class Adam:
         return {name: p - size * m / (v.sqrt() / root + self.eps) for (name, p), m, v in moments}
 
 
-def output_of(network: SRNetwork, params: Params, inputs: Images) -> Images:
+def output_of(network: Network, params: Params, inputs: Images) -> OtherImages:
     """Return what the network with these parameters makes of its input."""
     return functional_call(network, params, (inputs.contiguous(memory_format=torch.channels_last),))
 
 
-def loss_of(network: SRNetwork, params: Params, pair: Pair) -> Tensor:
+def loss_of(network: Network, params: Params, pair: Pair) -> Tensor:
     """Return the mean absolute error of the network with these parameters on (input, target)."""
     inputs, targets = pair
     return F.l1_loss(output_of(network, params, inputs).to(targets), targets)
 
 
-def loss_and_gradient(network: SRNetwork, params: Params, pair: Pair) -> tuple[Tensor, list[Tensor]]:
+def loss_and_gradient(network: Network, params: Params, pair: Pair) -> tuple[Tensor, list[Tensor]]:
     """Return `loss_of` and its gradient by `params`, computed tile by tile so that memory stays bounded."""
     inputs, targets = pair
     total, grads = targets.new_zeros(()), [torch.zeros_like(p) for p in params.values()]
-    for tile in tiles(*targets.shape[-2:], network.reach):
-        wanted = tile.target(targets)
-        output = tile.trim(output_of(network, params, tile.cut(inputs)))
+    for tile in tiles(*inputs.shape[-2:], network.reach):
+        large = tile.enlarged(network.factor)
+        wanted = large.target(targets)
+        output = large.trim(output_of(network, params, tile.cut(inputs)))
         loss = F.l1_loss(output.to(wanted), wanted) * (wanted.numel() / targets.numel())
-        torch._foreach_add_(grads, torch.autograd.grad(loss, list(params.values())))
+        torch._foreach_add_(grads, torch.autograd.grad(loss, list(params.values()), materialize_grads=True))
         total += loss.detach()
     return total, grads
 
 
 def inner_loop(
-    network: SRNetwork, params: Params, pair: Callable[[int], Pair], rule: Rule, steps: int, order: int = 0
+    network: Network, params: Params, pair: Callable[[int], Pair], rule: Rule, steps: int, order: int = 0
 ) -> Iterator[tuple[Params, Tensor]]:
     """Take gradient steps from `params`, and yield after each (parameters, loss before the step).
 
@@ -132,13 +133,13 @@ def meta_test_rates(degradation: Degradation) -> list[float]:
     return [2e-2, 1e-2, 1e-2, 1e-2, 5e-3]
 
 
-def starting_point(network: SRNetwork) -> Params:
+def starting_point(network: Network) -> Params:
     """Return a network's parameters by name, detached from it."""
     return {name: p.detach() for name, p in network.named_parameters()}
 
 
 def adapt(
-    network: SRNetwork,
+    network: Network,
     params: Params,
     lr: Images,
     degradation: Degradation,
@@ -164,6 +165,7 @@ def adapt(
         What makes the network's input.
     """
     target, son = degradation.son(lr)
+    network = network.at(degradation.scale)
     with torch.no_grad():
         # What each pass is given with the weights of the starting point: together, the batch to learn from.
         given = [inputs for inputs, _ in run_passes(_whole(network, params), son, degradation, upscaler)]
@@ -172,7 +174,7 @@ def adapt(
 
 
 def super_resolve(
-    network: SRNetwork,
+    network: Network,
     params: Params,
     lr: Images,
     degradation: Degradation,
@@ -180,17 +182,19 @@ def super_resolve(
 ) -> OtherImages:
     """Return the network's picture (1, 3, scale * h, scale * w) after its last pass, finished and clipped to [0, 1]."""
     with torch.no_grad():
-        *_, (_, sr) = run_passes(_whole(network, params), lr, degradation, upscaler)
+        *_, (_, sr) = run_passes(_whole(network.at(degradation.scale), params), lr, degradation, upscaler)
         return upscaler.finish(lr, degradation, sr).clamp(0, 1)
 
 
-def _whole(network: SRNetwork, params: Params) -> Callable[[Images], Images]:
+def _whole(network: Network, params: Params) -> Callable[[Images], Images]:
     """Return the network with these parameters as a function of whole pictures of any size."""
 
-    def run(inputs: Images) -> Images:
-        output = torch.empty_like(inputs, memory_format=torch.contiguous_format)
-        for tile in tiles(*inputs.shape[-2:], network.reach):
-            tile.target(output).copy_(tile.trim(output_of(network, params, tile.cut(inputs))))
+    def run(inputs: Images) -> OtherImages:
+        height, width = inputs.shape[-2:]
+        output = inputs.new_empty(*inputs.shape[:-2], network.factor * height, network.factor * width)
+        for tile in tiles(height, width, network.reach):
+            large = tile.enlarged(network.factor)
+            large.target(output).copy_(large.trim(output_of(network, params, tile.cut(inputs))))
         return output
 
     return run

@@ -1,47 +1,33 @@
 """Every method behind one signature: ``method(lr, degradation) -> sr``."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
-from tqdm import tqdm
 
-from mzsr_lib import weights, zero_shot
-from mzsr_lib.adaptation import adapt, starting_point, super_resolve
-from mzsr_lib.degradation import Degradation
 from mzsr_lib.files import InputError
-from mzsr_lib.inputs import Restored, bicubic_input
-from mzsr_lib.shapes import Images, OtherImages
+from mzsr_lib.methods import Entry, Method, Options, classical_method, trained_method, zssr_method
 from mzsr_lib.zero_shot import ZeroShotConfig
 
-METHODS = ("bicubic", "pretrained", "mzsr", "mzsr-plus", "zssr")
-
-
-@dataclass(frozen=True)
-class Method:
-    """A way to super-resolve, ready to be called with (lr, degradation).
-
-    Attributes
-    ----------
-    name
-        One of `METHODS`.
-    steps
-        Gradient updates at test time.
-    weights
-        Name of the weights, or an empty string.
-    run
-        What a call does.
-    """
-
-    name: str
-    steps: int
-    weights: str
-    run: Callable[[Images, Degradation], OtherImages]
-
-    def __call__(self, lr: Images, degradation: Degradation) -> OtherImages:
-        """Return the super-resolved picture (1, 3, scale * h, scale * w) of (1, 3, h, w)."""
-        return self.run(lr, degradation.to(lr.device))
+# Tables and figures have this order.
+REGISTRY = {
+    entry.name: entry
+    for entry in (
+        Entry("nearest", "Nearest", classical_method, needs_kernel=False),
+        Entry("bilinear", "Bilinear", classical_method, needs_kernel=False),
+        Entry("bicubic", "Bicubic", classical_method, needs_kernel=False),
+        Entry("aligned", "Aligned bicubic", classical_method, needs_kernel=False),
+        Entry("landweber", "Landweber", classical_method),
+        Entry("tikhonov", "Tikhonov", classical_method),
+        Entry("pretrained", "Pre-trained", trained_method, needs_kernel=False, takes="bicubic"),
+        Entry("mzsr", "MZSR", trained_method, 10, takes="bicubic"),
+        Entry("mzsr-plus", "MZSR-plus", trained_method, 0, takes="restored"),
+        Entry("zssr", "ZSSR", zssr_method, ZeroShotConfig.steps),
+        Entry("carn", "CARN", trained_method, needs_kernel=False, takes="carn"),
+        Entry("rcan", "RCAN", trained_method, needs_kernel=False, takes="rcan"),
+    )
+}
+METHODS = tuple(REGISTRY)
 
 
 def build(
@@ -59,19 +45,20 @@ def build(
     Parameters
     ----------
     name
-        ``bicubic``; ``pretrained``, the network of stage 1 as it is; ``mzsr``, adapted to the picture
-        by `steps` updates; ``mzsr-plus``, the same with a kernel-aware input; ``zssr``, from random
-        weights by at most `steps` updates.
+        ``nearest``, ``bilinear``, ``bicubic``, ``aligned`` (bicubic in register with direct sampling),
+        ``landweber`` and ``tikhonov``: see `classical`. ``pretrained``, the network of stage 1 as it is;
+        ``mzsr``, adapted to the picture by `steps` updates; ``mzsr-plus``, the same with a kernel-aware
+        input; ``zssr``, from random weights by at most `steps` updates; ``carn`` and ``rcan``, blind networks.
     steps
-        Updates at test time; bicubic and pretrained make none, whatever is given.
+        Updates at test time.
     weights_name
-        A shipped name or a file, by default the name of the method and the scale, such as ``mzsr-x2``.
+        A shipped name or a file, by default the shipped weights of the method for the scale.
     seed
         For the random start and crops of zssr.
     device
         Where the network is put.
     scale
-        2, 3 or 4; must be the one the weights were trained for.
+        2, 3 or 4; must be one the weights were trained for.
     progress
         Show a bar for the updates on one picture.
     ensemble
@@ -81,58 +68,67 @@ def build(
     Raises
     ------
     InputError
-        If the method is unknown, the steps are negative or missing, the weights have another scale or input, or an
-        ensemble is asked of another method.
+        If the method is unknown, the steps are negative, missing or given to a method that makes none, the
+        weights have another scale or input, or an ensemble is asked of another method.
     """
     if ensemble and name != "mzsr-plus":
         raise InputError(f"An ensemble is an option of mzsr-plus, not of {name}: leave it out.")
-    if name not in METHODS:
-        raise InputError(f"There is no method '{name}': choose one of {', '.join(METHODS)}.")
+    entry = entry_of(name)
     if steps < 0:
         raise InputError(f"The number of steps is {steps}: it cannot be negative.")
-    if name == "bicubic":
-        return Method(name, 0, "", bicubic_input)
-    if name == "zssr":
-        return _zssr(steps, seed, progress)
-    return _with_weights(name, steps, weights_name or f"{name}-x{scale}", device, scale, progress, ensemble)
+    if steps and entry.updates is None:
+        raise InputError(f"{name} makes no updates, and here are {steps}: leave the steps out, or give 0.")
+    return entry.make(entry, Options(steps, weights_name, seed, device, scale, progress, ensemble))
 
 
-def _zssr(steps: int, seed: int, progress: bool) -> Method:
-    if steps == 0:
-        raise InputError("zssr starts from random weights: give it steps to learn in, for instance 3000.")
-    config = ZeroShotConfig(steps=steps, seed=seed)
-    return Method("zssr", steps, "", lambda lr, degradation: zero_shot.zero_shot(lr, degradation, config, progress).sr)
+def entry_of(name: str) -> Entry:
+    """Return what is known of a method, or raise `InputError` when there is none of that name."""
+    if name not in REGISTRY:
+        raise InputError(f"There is no method '{name}': choose one of {', '.join(METHODS)}.")
+    return REGISTRY[name]
 
 
-def _with_weights(
-    name: str,
-    steps: int,
-    chosen: str | Path,
-    device: torch.device | str,
-    scale: int,
-    progress: bool,
-    ensemble: bool,
-) -> Method:
-    if chosen == f"{name}-x{scale}" and chosen not in weights.shipped():
-        names = ", ".join(weights.shipped()) or "none"
-        raise InputError(f"No weights for {name} at scale {scale} are shipped (only {names}): give a file of your own.")
-    loaded = weights.load(chosen, device)
-    if loaded.scale != scale:
-        raise InputError(f"The weights '{loaded.name}' are for scale {loaded.scale}, not {scale}: choose others.")
-    if (name == "mzsr-plus") != isinstance(loaded.upscaler, Restored):
-        kind, other = ("bicubic", "mzsr") if name == "mzsr-plus" else ("restored", "mzsr-plus")
-        raise InputError(f"The weights '{loaded.name}' were trained for a {kind} input: take the method {other}.")
-    steps = 0 if name == "pretrained" else steps
-    start = starting_point(loaded.network)
+def sweep(
+    names: Sequence[str],
+    steps: Sequence[int] | None = None,
+    weights_name: str | Path | None = None,
+    seed: int = 0,
+    device: torch.device | str = "cpu",
+    scale: int = 2,
+    progress: bool = False,
+    ensemble: bool = False,
+) -> list[Method]:
+    """Build every method with every number of steps; those that make no updates come once.
 
-    def run(lr: Images, degradation: Degradation) -> OtherImages:
-        params = start
-        updates = adapt(loaded.network, start, lr, degradation, steps, loaded.rates, loaded.upscaler)
-        for adapted, _ in tqdm(updates, name, steps, unit="update", disable=None if progress and steps else True):
-            params = adapted
-        if ensemble:
-            views = zero_shot.samplings(degradation)
-            return zero_shot.ensemble(loaded.network, params, lr, degradation, views, loaded.upscaler)
-        return super_resolve(loaded.network, params, lr, degradation, loaded.upscaler)
+    Parameters
+    ----------
+    names
+        Of `METHODS`.
+    steps
+        Updates at test time; by default each method's own (`Entry.updates`).
+    weights_name
+        A shipped name or a file, for the one method among `names` that has weights.
+    seed, device, scale, progress, ensemble
+        See `build`.
 
-    return Method(name, steps, loaded.name, run)
+    Raises
+    ------
+    InputError
+        If a method cannot be built, weights are given for two methods, or nothing but positive steps to the
+        only method, which makes no updates.
+    """
+    if not names:
+        raise InputError(f"No method is named: choose from {', '.join(METHODS)}.")
+    entries = [entry_of(name) for name in dict.fromkeys(names)]
+    weighted = [entry.name for entry in entries if entry.has_weights]
+    if weights_name is not None and len(weighted) != 1:
+        found, able = " and ".join(weighted) or "none", [e.name for e in REGISTRY.values() if e.has_weights]
+        raise InputError(f"Weights are for one method ({', '.join(able)}), and here is {found}: take them one by one.")
+    methods = []
+    for entry in entries:
+        counts = list(dict.fromkeys(steps or [entry.updates or 0]))
+        if entry.updates is None:
+            counts = [0] if 0 in counts or len(entries) > 1 else counts[:1]
+        chosen = weights_name if entry.has_weights else None
+        methods += [build(entry.name, count, chosen, seed, device, scale, progress, ensemble) for count in counts]
+    return methods

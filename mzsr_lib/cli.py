@@ -7,7 +7,9 @@ in the environment the traceback is shown as well.
 import contextlib
 import functools
 import io
+import itertools
 import os
+import re
 import sys
 import traceback
 from collections.abc import Callable, Iterator, Sequence
@@ -15,7 +17,7 @@ from collections.abc import Callable, Iterator, Sequence
 import tyro
 from tyro.extras import SubcommandApp
 
-from mzsr_lib import __version__, commands, training_commands
+from mzsr_lib import __version__, commands, table_commands, training_commands
 from mzsr_lib.files import Failure, InputError
 
 Command = Callable[..., None]
@@ -26,6 +28,7 @@ COMMANDS: dict[tuple[str, ...], Command] = {
     ("degrade",): commands.degrade,
     ("upscale",): commands.upscale,
     ("evaluate",): commands.evaluate,
+    ("tables",): table_commands.tables,
     ("selfcheck",): commands.selfcheck,
     ("data", "list"): commands.data_list,
     ("data", "fetch"): commands.data_fetch,
@@ -88,9 +91,9 @@ def parse(words: list[str]) -> Callable[[], None]:
         if tuple(words[: len(name)]) == name:
             command = COMMANDS.get(name) or TRAINING[name](training_commands.preset_in(words))
             program, rest = f"mzsr {' '.join(name)}", words[len(name) :]
-            with _complaints(program):
+            with _complaints(program, rest):
                 return tyro.cli(_postponed(command), prog=program, args=rest)
-    with _complaints("mzsr"):
+    with _complaints("mzsr", words):
         return _overview().cli(prog="mzsr", description=DESCRIPTION, args=words)
 
 
@@ -118,7 +121,7 @@ def _overview() -> SubcommandApp:
 
 
 @contextlib.contextmanager
-def _complaints(program: str) -> Iterator[None]:
+def _complaints(program: str, words: Sequence[str]) -> Iterator[None]:
     """Turn tyro's framed complaint about a command line into an `InputError` of one sentence."""
     complaint = io.StringIO()
     try:
@@ -127,15 +130,30 @@ def _complaints(program: str) -> Iterator[None]:
     except SystemExit as stop:
         if stop.code in (0, None):
             raise
-        raise InputError(f"{_unframed(complaint.getvalue())} See '{program} --help'.") from None
+        sentence = _in_plain_words(_unframed(complaint.getvalue()), words)
+        raise InputError(f"{sentence} See '{program} --help'.") from None
+
+
+def _in_plain_words(sentence: str, words: Sequence[str]) -> str:
+    """Return a complaint about the value of a flag without Python's words for it; others as they are."""
+    found = re.match(r"Error parsing (--[\w-]+):", sentence)
+    if not found or found[1] not in words:
+        return sentence
+    given = itertools.takewhile(lambda word: not word.startswith("--"), words[words.index(found[1]) + 1 :])
+    return f"{found[1]} does not take '{' '.join(given)}'."
 
 
 def _unframed(text: str) -> str:
-    """Return the first paragraph inside a frame of box characters as one line, without the help quoted in it."""
-    lines = [line.strip("│").rstrip() for line in text.splitlines() if line.startswith("│")]
-    rules = [number for number, line in enumerate(lines) if line and not line.strip(" ─")]
-    said = [line.strip() for line in lines[: rules[0] if rules else None] if not line.startswith(" " * 8)]
-    sentence = " ".join(said) or " ".join(text.split())
+    """Return the first paragraph inside tyro's frame as one line, without the help quoted in it.
+
+    The frame is drawn with box characters, or where the terminal has none with dashes and spaces.
+    """
+    plain = [line.strip("│").rstrip() for line in text.splitlines() if not line.startswith(("╭", "╰"))]
+    rules = [number for number, line in enumerate(plain) if line and not line.strip(" ─-")]
+    first = rules[0] + 1 if rules and not text.startswith("╭") else 0
+    last = next((number for number in rules if number >= first), None)
+    said = [line.strip() for line in plain[first:last] if not line.startswith(" " * 8)]
+    sentence = " ".join(" ".join(said).split()) or " ".join(text.split())
     return sentence.rstrip(".") + "."
 
 

@@ -25,13 +25,14 @@ Mode = Annotated[
     str | None,
     arg(metavar="direct|bicubic", help="How pixels are dropped after the blur; by default as the kernel's name says."),
 ]
+METHODS = "nearest, bilinear, bicubic, aligned, landweber, tikhonov, pretrained, mzsr, mzsr-plus, zssr, carn, rcan"
 Seed = Annotated[int, arg(help="Everything random follows from it.")]
 Device = Annotated[str, arg(metavar="auto|cpu|cuda", help="Where to compute; auto takes a GPU when there is one.")]
 Weights = Annotated[
     str | None,
     arg(
         metavar="NAME|FILE",
-        help="Shipped weights or a .safetensors file; by default those shipped for the method and scale.",
+        help="Shipped weights, a .safetensors file, or CARN's or RCAN's own .pt; by default shipped ones that fit.",
     ),
 ]
 DataRoot = Annotated[
@@ -86,9 +87,7 @@ def upscale(
             help="Gradient updates on the picture; by default 10 for mzsr, 0 for mzsr-plus, at most 3000 for zssr.",
         ),
     ] = None,
-    method: Annotated[
-        str, arg(metavar="mzsr|mzsr-plus|bicubic|pretrained|zssr", help="How to super-resolve.")
-    ] = "mzsr",
+    method: Annotated[str, arg(metavar="NAME", help=f"How to super-resolve: {METHODS}.")] = "mzsr",
     ensemble: Annotated[
         bool, arg(help="Average over turned pictures (mzsr-plus): better, and 2 or 8 times slower.")
     ] = False,
@@ -108,7 +107,7 @@ def upscale(
 
     images.check_suffix(sr)
     picture, where = images.read(lr), distributed.pick_device(device)
-    setting = pictures.estimated(picture, scale, note) if kernel == "estimate" else kernels.parse(kernel)
+    setting = pictures.estimated(picture, scale, mode, note) if kernel == "estimate" else kernels.parse(kernel)
     degradation = from_setting(setting, scale, mode).to(where)
     count = None if steps is None else [steps]
     [built] = baselines.sweep([method], count, weights, seed, where, scale, progress=True, ensemble=ensemble)
@@ -133,9 +132,7 @@ def evaluate(
     *,
     kernel: Kernel,
     scale: Scale = 2,
-    method: Annotated[
-        tuple[str, ...], arg(metavar="bicubic|pretrained|mzsr|mzsr-plus|zssr", help="One or more, with spaces between.")
-    ] = ("mzsr",),
+    method: Annotated[tuple[str, ...], arg(metavar="NAME", help=f"One or more of {METHODS}.")] = ("mzsr",),
     steps: Annotated[
         tuple[int, ...],
         arg(metavar="N", help="Gradient updates, one or more numbers; 0 for none; by default see mzsr upscale --help."),

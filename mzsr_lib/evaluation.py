@@ -1,5 +1,7 @@
 """Score methods on a folder of pictures: one row a picture with its provenance, and a table of means."""
 
+import datetime
+import functools
 import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -9,73 +11,24 @@ import torch
 from tabulate import tabulate
 from tqdm import tqdm
 
-from mzsr_lib import baselines, downloads, images, metrics, published, selfcheck, weights
+from mzsr_lib import baselines, downloads, images, kernels, metrics, published, selfcheck, weights
 from mzsr_lib.baselines import Method
 from mzsr_lib.degradation import Degradation, from_setting
 from mzsr_lib.files import InputError, git_commit
 from mzsr_lib.kernels import Setting
 from mzsr_lib.shapes import Images, OtherImages
-from mzsr_lib.zero_shot import ZeroShotConfig
 
 Row = dict[str, object]
 
 # fmt: off
 COLUMNS = (
     "dataset", "image", "kernel", "mode", "scale", "method", "steps", "psnr", "ssim",
-    "seconds", "device", "weights", "commit", "seed", "selfcheck",
+    "seconds", "device", "weights", "weights_hash", "commit", "date", "seed", "selfcheck",
 )
 # fmt: on
 
 # Rows that agree in these are averaged.
 GROUP = ("dataset", "kernel", "mode", "scale", "method", "steps", "weights")
-
-DEFAULT_STEPS = {"bicubic": 0, "pretrained": 0, "mzsr": 10, "mzsr-plus": 0, "zssr": ZeroShotConfig.steps}
-
-
-def sweep(
-    names: Sequence[str],
-    steps: Sequence[int] | None = None,
-    weights_name: str | Path | None = None,
-    seed: int = 0,
-    device: torch.device | str = "cpu",
-    scale: int = 2,
-    progress: bool = False,
-    ensemble: bool = False,
-) -> list[Method]:
-    """Build every method with every number of steps; those that take no steps come once.
-
-    Parameters
-    ----------
-    names
-        Of `baselines.METHODS`.
-    steps
-        Updates at test time; by default `DEFAULT_STEPS`.
-    weights_name
-        A shipped name or a file, for the one method among `names` that has weights.
-    seed, device, scale, progress, ensemble
-        See `baselines.build`.
-
-    Raises
-    ------
-    InputError
-        If a method cannot be built, or weights are given for two methods.
-    """
-    if not names:
-        raise InputError(f"No method is named: choose from {', '.join(baselines.METHODS)}.")
-    weighted = {"pretrained", "mzsr", "mzsr-plus"} & set(names)
-    if weights_name is not None and len(weighted) != 1:
-        found = " and ".join(sorted(weighted)) or "neither"
-        raise InputError(
-            f"Weights are for one method, pretrained, mzsr or mzsr-plus, and here is {found}: evaluate them one by one."
-        )
-    methods = {}
-    for name in names:
-        default = [DEFAULT_STEPS.get(name, 0)]
-        for count in steps or default:
-            chosen = weights_name if name in weighted else None
-            method = baselines.build(name, count, chosen, seed, device, scale, progress, ensemble)
-            methods.setdefault((method.name, method.steps), method)
-    return list(methods.values())
 
 
 def doubt(method: Method, degradation: Degradation) -> str | None:
@@ -108,7 +61,7 @@ def evaluate(
     scale
         2, 3 or 4.
     methods
-        See `sweep`.
+        See `baselines.sweep`.
     mode
         ``"direct"`` or ``"bicubic"`` instead of the setting's own sampling.
     seed
@@ -133,23 +86,23 @@ def evaluate(
     degradation = from_setting(setting, scale, mode).to(device)
     paths = images.paths_in(folder)
     for path in paths:
-        _check_picture(path, degradation, any(method.name != "bicubic" for method in methods))
+        check_picture(path, degradation, any(method.steps for method in methods))
     name = downloads.recognise(folder) or Path(folder).resolve().name
     facts = {"dataset": name, "kernel": setting.name, "mode": degradation.mode, "scale": scale}
-    provenance = {"device": str(device), "commit": git_commit(), "seed": seed}
+    origin = {"device": str(device), "commit": git_commit(), "seed": seed}
     rows, outcome = [], None
     with tqdm(total=len(methods) * len(paths), unit="picture", disable=None if progress else True) as bar:
         for method in sorted(methods, key=lambda method: method.name != "bicubic"):
             if method.name != "bicubic" and outcome is None:
                 outcome = _check_pipeline(folder, setting, degradation, mode, rows)
             for path in paths:
-                rows.append({**facts, "image": path.name, **_scored(path, method, degradation), **provenance})
+                rows.append({**facts, "image": path.name, **scored(path, method, degradation), **origin})
                 bar.update()
     outcome = outcome or _check_pipeline(folder, setting, degradation, mode, rows)
     return [{column: (row | {"selfcheck": outcome})[column] for column in COLUMNS} for row in rows]
 
 
-def _check_picture(path: Path, degradation: Degradation, adapts: bool) -> None:
+def check_picture(path: Path, degradation: Degradation, adapts: bool) -> None:
     """Raise `InputError` when a picture, or its low-resolution version, is too small for the kernel."""
     try:
         hr = images.crop_to_multiple(images.load(path), degradation.scale)
@@ -175,13 +128,20 @@ def _check_pipeline(
     return selfcheck.require(downloads.recognise(folder), setting.name, degradation.scale, psnr, printed)
 
 
-def _scored(path: Path, method: Method, degradation: Degradation) -> Row:
-    """Degrade one picture, run the method on it, and return what is to be noted."""
+def scored(path: Path, method: Method, degradation: Degradation) -> Row:
+    """Degrade one picture, run the method on it, and return what is to be noted: scores, method, weights and day."""
     hr = images.crop_to_multiple(images.load(path), degradation.scale).to(degradation.kernel.device)
     sr, seconds = _timed(method, degradation(hr), degradation)
     psnr, ssim = metrics.score(sr, hr, degradation.scale)
     scores = {"psnr": round(psnr, 4), "ssim": round(ssim, 5), "seconds": round(seconds, 4)}
-    return {"method": method.name, "steps": method.steps, "weights": method.weights, **scores}
+    origin = {"date": datetime.datetime.now(datetime.UTC).date().isoformat(), **described(method)}
+    return scores | origin
+
+
+def described(method: Method) -> Row:
+    """Return the columns that tell methods apart: name, updates, weights, and the hash of the weights' content."""
+    digest = weights.fingerprint(method.weights) if method.weights else ""
+    return {"method": method.name, "steps": method.steps, "weights": method.weights, "weights_hash": digest}
 
 
 def _timed(method: Method, lr: Images, degradation: Degradation) -> tuple[OtherImages, float]:
@@ -192,6 +152,22 @@ def _timed(method: Method, lr: Images, degradation: Degradation) -> tuple[OtherI
     sr = method(lr, degradation)
     wait()
     return sr, time.perf_counter() - began
+
+
+@functools.cache
+def _kernels() -> tuple[str, ...]:
+    return tuple(kernels.named())
+
+
+def place(row: Row) -> tuple:
+    """Return what sorts rows and means: data set, scale, kernel, method, weights, updates, picture.
+
+    Names come in the order of the manifest, the paper's kernels and `baselines.METHODS`; others after them.
+    """
+    orders = {"dataset": downloads.manifest(), "kernel": _kernels(), "method": baselines.METHODS}
+    rank = {column: ([*order, row[column]].index(row[column]), row[column]) for column, order in orders.items()}
+    place = (rank["dataset"], int(row["scale"]), rank["kernel"], rank["method"], row["weights"], int(row["steps"]))
+    return (*place, row.get("image", ""))
 
 
 def means(rows: Iterable[Row]) -> list[Row]:
@@ -219,7 +195,7 @@ def _published(row: Row) -> published.Value | None:
     steps = int(row["steps"])
     # The paper gives no number of steps for ZSSR: it is the method with its authors' settings.
     if row["method"] == "zssr":
-        steps = None if steps == DEFAULT_STEPS["zssr"] else steps
+        steps = None if steps == baselines.REGISTRY["zssr"].updates else steps
     return published.lookup(row["dataset"], row["kernel"], int(row["scale"]), row["method"], steps)
 
 

@@ -1,4 +1,4 @@
-"""What the network is given: a bicubic picture, as in the paper, or one restored with the known kernel."""
+"""What the network is given: a bicubic picture, as in the paper, one restored with the known kernel, or the LR one."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
@@ -12,7 +12,7 @@ from mzsr_lib.shapes import Images, OtherImages
 
 @runtime_checkable
 class Upscaler(Protocol):
-    """Makes the network's input (B, 3, scale * h, scale * w) from the low-resolution picture (B, 3, h, w)."""
+    """Makes the network's input from the low-resolution picture (B, 3, h, w), mostly (B, 3, scale * h, scale * w)."""
 
     @property
     def passes(self) -> int:
@@ -77,7 +77,23 @@ class Restored:
         return inverse.restore(lr, degradation, self.final_mu, sr) if self.final_mu else sr
 
 
+@dataclass(frozen=True)
+class Unchanged:
+    """No enlargement: the network takes the low-resolution picture itself, and enlarges it."""
+
+    passes = 1  # no field: the network's output is larger than its input
+
+    def __call__(self, lr: Images, degradation: Degradation, sr: OtherImages | None = None) -> OtherImages:
+        """Return the low-resolution picture."""
+        return lr
+
+    def finish(self, lr: Images, degradation: Degradation, sr: OtherImages) -> OtherImages:
+        """Return the output as it is."""
+        return sr
+
+
 bicubic_input = Bicubic()
+unchanged_input = Unchanged()
 
 
 def run_passes(
@@ -92,16 +108,21 @@ def run_passes(
 
 
 INPUTS = ("bicubic", "restored")
+NONE = "none"
 
 
 def named(kind: str, mu: float = 1e-3, next_mu: float = 2e-3, passes: int = 1, final_mu: float = 0.0) -> Upscaler:
-    """Return the upscaler of a kind, as settings and weights files name it: ``"bicubic"`` or ``"restored"``.
+    """Return the upscaler of a kind, as weights files name it: ``"bicubic"``, ``"restored"`` or ``"none"``.
+
+    The last is for the networks that enlarge the picture themselves; settings know the other two.
 
     Raises
     ------
     InputError
         If the kind is unknown, or a bicubic input should take several passes: it would be the same each time.
     """
+    if kind == NONE:
+        return unchanged_input
     if kind not in INPUTS:
         raise InputError(f"There is no network input '{kind}': choose {' or '.join(INPUTS)}.")
     if kind == "restored":
@@ -115,4 +136,4 @@ def described(upscaler: Upscaler) -> dict[str, object]:
     """Return the arguments with which `named` gives this upscaler: what a weights file keeps."""
     if isinstance(upscaler, Restored):
         return {"kind": "restored", **asdict(upscaler)}
-    return {"kind": "bicubic"}
+    return {"kind": NONE if isinstance(upscaler, Unchanged) else "bicubic"}

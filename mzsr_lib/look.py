@@ -66,6 +66,12 @@ def save(figure: Figure, path: str | Path) -> None:
         _write(figure, temporary, path.suffix)
 
 
+def save_both(figure: Figure, path: str | Path) -> None:
+    """Write a figure as `path`.png, for pages that are read, and as `path`.svg, for print and enlarging."""
+    for suffix in SUFFIXES:
+        save(figure, f"{path}{suffix}")
+
+
 def _write(figure: Figure, target: object, suffix: str) -> None:
     unsaid = {"Software": None} if suffix == ".png" else {"Date": None, "Creator": None}
     with matplotlib.rc_context({"svg.hashsalt": "mzsr"}):

@@ -12,9 +12,9 @@ import torch
 from tqdm import tqdm
 
 from mzsr_lib import checkpoints, weights
+from mzsr_lib.architectures import Network
 from mzsr_lib.distributed import Group
 from mzsr_lib.files import Failure, check_writable, git_commit
-from mzsr_lib.networks import SRNetwork
 from mzsr_lib.schedule import LoopConfig
 from mzsr_lib.shapes import Tensor
 from mzsr_lib.signals import stop_on_signal
@@ -54,7 +54,7 @@ class Loop:
 
     def __init__(
         self,
-        network: SRNetwork,
+        network: Network,
         config: LoopConfig,
         gradient: Callable[[int], dict[str, Tensor]],
         validate: Callable[[Params], dict[str, float]],

@@ -5,6 +5,7 @@ import itertools
 import torch
 from torch import nn
 
+from mzsr_lib.layers import convolution, initialise
 from mzsr_lib.shapes import Images
 
 
@@ -24,32 +25,28 @@ class SRNetwork(nn.Module):
         Draws the initial weights (He et al., ICCV 2015); without one they are zero, to be loaded.
     """
 
+    factor = 1  # output pixels for each input pixel: the input was enlarged before
+
     def __init__(self, channels: int = 64, layers: int = 8, generator: torch.Generator | None = None):
         super().__init__()
         self.settings = {"channels": channels, "layers": layers}
         widths = [3, *[channels] * (layers - 1), 3]
-        convolutions = [nn.Conv2d(a, b, 3, padding=1) for a, b in itertools.pairwise(widths)]
+        convolutions = [convolution(a, b) for a, b in itertools.pairwise(widths)]
         self.body = nn.Sequential()
-        for convolution in convolutions[:-1]:
-            self.body.extend([convolution, nn.ReLU()])
+        for layer in convolutions[:-1]:
+            self.body.extend([layer, nn.ReLU()])
         self.body.append(convolutions[-1])
-        self._initialise(convolutions, generator)
-
-    def _initialise(self, convolutions: list[nn.Conv2d], generator: torch.Generator | None) -> None:
-        for convolution in convolutions:
-            nn.init.zeros_(convolution.bias)
-            if generator is None:
-                nn.init.zeros_(convolution.weight)
-            else:
-                nn.init.kaiming_normal_(convolution.weight, nonlinearity="relu", generator=generator)
-        with torch.no_grad():
-            # A small last layer starts training next to the interpolated picture instead of next to noise.
-            convolutions[-1].weight.mul_(0.1)
+        # A small last layer starts training next to the interpolated picture instead of next to noise.
+        initialise(self, generator, small={convolutions[-1]})
 
     @property
     def reach(self) -> int:
         """How far an output pixel looks to each side, px: one for each 3 x 3 convolution."""
         return self.settings["layers"]
+
+    def at(self, scale: int) -> "SRNetwork":
+        """Return this network, which serves every scale."""
+        return self
 
     def forward(self, image: Images) -> Images:
         """Return the repaired picture, of the same shape as the enlarged one given."""

@@ -52,14 +52,16 @@ def upscale(
     return Picture(sr, None if alpha is None else alpha.to(device), picture.grey)
 
 
-def estimated(picture: Picture, scale: int, say: Callable[[str], None]) -> Setting:
+def estimated(picture: Picture, scale: int, mode: str | None, say: Callable[[str], None]) -> Setting:
     """Return the Gaussian blur that a low-resolution picture seems to have, and say which.
 
     Raises
     ------
     InputError
-        If the scale is not 2, or the picture shows no edges; see `estimation.estimate`.
+        If the scale is not 2, the sampling not direct, or the picture shows no edges; see `estimation.estimate`.
     """
+    if mode not in (None, "direct"):
+        raise InputError(f"A kernel is estimated for direct sampling only, not {mode}: give the kernel.")
     if scale != 2:
         raise InputError(f"A kernel is estimated for scale 2 only, not {scale}: give the kernel.")
     found = estimation.estimate(picture.image)

@@ -61,6 +61,12 @@ def lookup(dataset: str, kernel: str, scale: int, method: str, steps: int | None
     return tables().get((plain(dataset), plain(kernel), scale, plain(method), steps))
 
 
+def cells(dataset: str, kernel: str, scale: int) -> dict[tuple[str, int | None], Value]:
+    """Return all that the paper prints for a setting, by (method, steps); names as in `tables`."""
+    wanted = (plain(dataset), plain(kernel), scale)
+    return {key[3:]: value for key, value in tables().items() if key[:3] == wanted}
+
+
 @functools.cache
 def updates(folder: Path = FOLDER) -> dict[tuple[str, str], dict[int, float]]:
     """Return the paper's Figure 3, read off the graph (+-0.2 dB): Set5, x2.

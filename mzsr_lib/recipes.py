@@ -15,7 +15,7 @@ from mzsr_lib.meta_training import MetaTrainConfig, meta_train
 from mzsr_lib.training import PretrainConfig, pretrain
 
 DATA = ("bsds500-train", "bsds500-test")
-MODELS = ("mzsr", "mzsr-plus")
+MODELS = ("mzsr", "mzsr-plus", "mzsr-x4", "mzsr-plus-multi")
 BUDGETS = ("cpu", "gpu")
 
 
@@ -61,7 +61,8 @@ def recipe(model: str, budget: str) -> Recipe:
     Parameters
     ----------
     model
-        ``"mzsr"``, the paper's, or ``"mzsr-plus"``, with the kernel-aware input.
+        ``"mzsr"``, the paper's, or ``"mzsr-plus"``, with the kernel-aware input, both for scale 2; ``"mzsr-x4"``,
+        the paper's for scale 4; ``"mzsr-plus-multi"``, kernel-aware for scales 2 to 4.
     budget
         ``"cpu"``, that of the shipped weights: one or two cores that multiply bfloat16; or ``"gpu"``.
 
@@ -72,7 +73,7 @@ def recipe(model: str, budget: str) -> Recipe:
     """
     if model not in MODELS or budget not in BUDGETS:
         raise InputError(
-            f"There is no recipe for {model} on a {budget}: choose {' or '.join(MODELS)}, {' or '.join(BUDGETS)}."
+            f"There is no recipe for {model} on a {budget}: choose {', '.join(MODELS)}; {' or '.join(BUDGETS)}."
         )
     return _RECIPES[model, budget]
 
@@ -83,12 +84,26 @@ def second_phase() -> MetaTrainConfig:
     return replace(MetaTrainConfig.cpu(), validate_every=300, **changes)
 
 
+def fourfold() -> MetaTrainConfig:
+    """Return the settings of stage 2 for scale 4 on a CPU: larger patches, so that a LR-son has some pixels."""
+    changes = {"scales": (4,), "kernel_size": 21, "steps": 4000, "inner_steps": 5, "tasks": 2, "patch": 128}
+    return replace(MetaTrainConfig.cpu(), **changes, patches=2)
+
+
+def several() -> PretrainConfig:
+    """Return the settings of the last stage of the kernel-aware network for scales 2 to 4 on a CPU."""
+    return replace(PretrainConfig.plus(), scales=(2, 3, 4), kernel_size=21, steps=8000, learning_rate=4e-4)
+
+
 def _gpu_pretrain(config: PretrainConfig, batch: int, patch: int) -> PretrainConfig:
     return replace(config, steps=200_000, batch=batch, patch=patch, warm_up=500, ema=0.9995, validate_every=2_500)
 
 
 _FIRST = Stage("pretrain", PretrainConfig.cpu())
 _GPU_FIRST = Stage("pretrain", _gpu_pretrain(PretrainConfig.cpu(), 32, 96))
+_GPU_PLUS = Stage("plus", _gpu_pretrain(PretrainConfig.plus(), 16, 128))
+_GPU_META = MetaTrainConfig(decay="cosine", ema=0.999, warm_up=100)
+_NOT_RUN = "Not measured: nobody has run it yet."
 _RECIPES = {
     ("mzsr", "cpu"): Recipe(
         (_FIRST, Stage("meta-train", MetaTrainConfig.cpu()), Stage("meta-train-2", second_phase())),
@@ -99,13 +114,25 @@ _RECIPES = {
         "Measured on the CPU: 41 + 96 minutes on one core; held-out 32.66 dB.",
         inputs.Restored(mu=5e-4, next_mu=1e-3, passes=2, final_mu=3e-3),
     ),
-    ("mzsr", "gpu"): Recipe(
-        (_GPU_FIRST, Stage("meta-train", MetaTrainConfig(decay="cosine", ema=0.999, warm_up=100))),
-        "Not measured: nobody has run it yet.",
+    ("mzsr-x4", "cpu"): Recipe(
+        (_FIRST, Stage("meta-train-x4", fourfold())),
+        "Measured on the CPU: 41 + XX minutes; held-out after 0 / 1 / 10 updates XX dB.",
     ),
-    ("mzsr-plus", "gpu"): Recipe(
-        (_GPU_FIRST, Stage("plus", _gpu_pretrain(PretrainConfig.plus(), 16, 128))),
-        "Not measured: nobody has run it yet.",
+    ("mzsr-plus-multi", "cpu"): Recipe(
+        (_FIRST, Stage("plus", PretrainConfig.plus()), Stage("several", several())),
+        "Measured on the CPU: 41 + 96 + XX minutes on one core; held-out XX dB.",
+        inputs.Restored(mu=5e-4, next_mu=1e-3, passes=2, final_mu=3e-3),
+    ),
+    ("mzsr", "gpu"): Recipe(
+        (_GPU_FIRST, Stage("meta-train", _GPU_META)),
+        _NOT_RUN,
+    ),
+    ("mzsr-plus", "gpu"): Recipe((_GPU_FIRST, _GPU_PLUS), _NOT_RUN),
+    ("mzsr-x4", "gpu"): Recipe(
+        (_GPU_FIRST, Stage("meta-train-x4", replace(_GPU_META, scales=(4,), kernel_size=21, patch=96))), _NOT_RUN
+    ),
+    ("mzsr-plus-multi", "gpu"): Recipe(
+        (_GPU_FIRST, _GPU_PLUS, Stage("several", _gpu_pretrain(several(), 16, 144))), _NOT_RUN
     ),
 }
 

@@ -180,8 +180,8 @@ def refresh(root: str | Path | None = None, only: str | int | None = None) -> No
     What changes from run to run for no reason is removed, so two refreshes differ only where something
     real has changed. A notebook is replaced whole, and only after all of it has run.
 
-    A notebook that fails is left as it was, and `NotebookFailed` says where. The table in the README
-    is written anew as well.
+    A notebook that fails is left as it was, and `NotebookFailed` says where. The tables in the README
+    and in results/ are written anew as well.
     """
     from mzsr_lib import report  # here, because running notebooks needs no torch in this process
 
@@ -194,7 +194,7 @@ def refresh(root: str | Path | None = None, only: str | int | None = None) -> No
             normalise(executed)
             with atomic_path(path) as temporary:
                 temporary.write_bytes(executed.read_bytes())
-    report.refresh_readme(root)
+    report.refresh(root)
 
 
 def normalise(path: Path) -> None:

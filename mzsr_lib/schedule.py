@@ -130,6 +130,8 @@ class TrainConfig(LoopConfig):
         super().__post_init__()
         if self.precision not in PRECISIONS:
             raise InputError(f"There is no precision '{self.precision}': choose {' or '.join(PRECISIONS)}.")
+        if self.network_input not in inputs.INPUTS:
+            raise InputError(f"There is no network input '{self.network_input}': choose {' or '.join(inputs.INPUTS)}.")
         if not self.scales or len(set(self.scales)) < len(self.scales):
             raise InputError(f"The scales are {list(self.scales)}: give one or more of 2, 3 and 4, each once.")
         self.degradations()

@@ -71,6 +71,32 @@ def require(dataset: str, kernel: str, scale: int, psnr: float, printed: float) 
     return found
 
 
+def outcomes(
+    directory: str | Path,
+    cells: Sequence[tuple[Setting, int]],
+    device: torch.device | str = "cpu",
+    progress: bool = False,
+) -> list[str]:
+    """Check plain bicubic in settings (kernel, scale) of one data set, and return the outcome of each.
+
+    It is ``"not-applicable"`` where the paper prints nothing.
+
+    Raises
+    ------
+    SelfCheckFailed
+        At the first that is neither right nor a known exception.
+    """
+    printed = [expected(directory, *cell) for cell in cells]
+    known = [(cell, value) for cell, value in zip(cells, printed, strict=True) if value is not None]
+    scores = []
+    if known:
+        scores = bicubic_psnr(directory, [from_setting(*cell).to(device) for cell, _ in known], progress)
+    found = {}
+    for ((setting, scale), value), psnr in zip(known, scores, strict=True):
+        found[setting.name, scale] = require(downloads.recognise(directory), setting.name, scale, psnr, value)
+    return [found.get((setting.name, scale), NOT_APPLICABLE) for setting, scale in cells]
+
+
 def exception_note(dataset: str, kernel: str, scale: int) -> str:
     """Return the sentence that names a cell of `EXCEPTIONS` beside a table."""
     printed = published.lookup(dataset, kernel, scale, "bicubic", 0).psnr

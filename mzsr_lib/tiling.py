@@ -40,6 +40,15 @@ class Tile:
         )
         return computed[..., rows, columns]
 
+    def enlarged(self, factor: int) -> "Tile":
+        """Return the same piece of the picture that a network makes, `factor` times as large as its input."""
+
+        def larger(parts: tuple[slice, slice]) -> tuple[slice, slice]:
+            rows, columns = (slice(factor * part.start, factor * part.stop) for part in parts)
+            return rows, columns
+
+        return Tile(larger(self.core), larger(self.window))
+
 
 def tiles(height: int, width: int, halo: int, size: int = SIZE) -> Iterator[Tile]:
     """Divide a picture into tiles of at most `size` px a side, row by row.
@@ -49,7 +58,7 @@ def tiles(height: int, width: int, halo: int, size: int = SIZE) -> Iterator[Tile
     height, width
         Of the picture, px.
     halo
-        How far a computed pixel looks, px: `networks.SRNetwork.reach`. At the picture's border there
+        How far a computed pixel looks, px of the input: a network's `reach`. At the picture's border there
         is no halo, so that a network pads there as it pads the whole picture.
     size
         Largest side of a core, px.

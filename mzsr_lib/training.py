@@ -2,123 +2,27 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
 from torch.nn import functional as F
 
-from mzsr_lib import inputs, metrics, weights
+from mzsr_lib import architectures, inputs, metrics, weights
 from mzsr_lib.adaptation import super_resolve
+from mzsr_lib.architectures import Network
 from mzsr_lib.data import PatchSource, Pictures, draw_degradation, generator_for, read_pictures
 from mzsr_lib.degradation import Degradation, DegradationPrior
 from mzsr_lib.distributed import Group
 from mzsr_lib.files import InputError
 from mzsr_lib.images import centre_crop
 from mzsr_lib.loop import Loop, Params
-from mzsr_lib.networks import SRNetwork
+from mzsr_lib.pretrain_config import PretrainConfig
 from mzsr_lib.schedule import TrainConfig
 from mzsr_lib.shapes import Images, OtherImages, Tensor
 
 
-@dataclass(frozen=True)
-class PretrainConfig(TrainConfig):
-    """Settings of stage 1; the defaults are the paper's: bicubic pairs only. The other attributes are `TrainConfig`'s.
-
-    Attributes
-    ----------
-    batch
-        Patches an update, each with a kernel of its own.
-    patch
-        Side of the high-resolution patches, px.
-    channels
-        Feature maps of the network's hidden layers.
-    layers
-        Convolutions of the network; the paper's 8 of 64 channels have 225,091 parameters.
-    """
-
-    steps: int = 800_000
-    learning_rate: float = 4e-4
-    decay: str = "halving"
-    floor: float = 1e-4
-    validate_every: int = 5_000
-    bicubic_share: float = 1.0
-    plain_share: float = 1.0
-    batch: int = 32
-    patch: int = 96
-    channels: int = 64
-    layers: int = 8
-
-    def __post_init__(self):
-        super().__post_init__()
-        least = 1 if self.bicubic_share == self.plain_share == 1 else self.kernel_size
-        for scale in self.scales:
-            if self.patch % scale or self.patch < least:
-                raise InputError(
-                    f"Patches of {self.patch} px must be a positive multiple of scale {scale}, "
-                    "and no smaller than the kernels."
-                )
-        if min(self.batch, self.channels) < 1 or self.layers < 2:
-            raise InputError("batch and channels must be at least 1, and layers at least 2.")
-
-    @classmethod
-    def cpu(cls) -> "PretrainConfig":
-        """Return settings for about an hour on one or two CPU cores: smaller batches, a higher rate, a cosine decay.
-
-        They count on a processor that multiplies bfloat16; on others ``precision="float32"`` is faster.
-        """
-        return cls(
-            steps=18_000,
-            learning_rate=1e-3,
-            decay="cosine",
-            floor=1e-6,
-            warm_up=100,
-            clip=1.0,
-            ema=0.999,
-            validate_every=500,
-            batch=8,
-            patch=64,
-            precision="bfloat16",
-        )
-
-    @classmethod
-    def quick(cls) -> "PretrainConfig":
-        """Return settings for seconds: enough to see the loss fall, in a lesson or a test."""
-        return cls(
-            steps=60,
-            learning_rate=1e-3,
-            decay="cosine",
-            ema=0.9,
-            log_every=5,
-            validate_every=30,
-            batch=4,
-            patch=32,
-            channels=16,
-            layers=4,
-        )
-
-    @classmethod
-    def plus(cls) -> "PretrainConfig":
-        """Return settings for the kernel-aware network: a wide prior, both ways of sampling, two passes.
-
-        About an hour and a half on one CPU core that multiplies bfloat16.
-        """
-        return replace(
-            cls.cpu(),
-            learning_rate=8e-4,
-            prior_low=0.2,
-            prior_spacing="log",
-            bicubic_share=0.4,
-            plain_share=0.4,
-            network_input="restored",
-            passes=2,
-            batch=4,
-            patch=96,
-        )
-
-
 def pretrain_gradient(
-    network: SRNetwork, source: PatchSource, config: PretrainConfig, group: Group, step: int
+    network: Network, source: PatchSource, config: PretrainConfig, group: Group, step: int
 ) -> dict[str, Tensor]:
     """Leave the gradient of the mean absolute error of one batch in the network's parameters.
 
@@ -130,16 +34,18 @@ def pretrain_gradient(
     degradation = draw_degradation(config.degradations(), config.batch, (config.seed, step), generator)
     mine = slice(group.rank, None, group.world)
     hr, degradation = hr[mine], degradation.part(mine)
-    lr = degradation(hr)
+    lr, chosen = degradation(hr), network.at(degradation.scale)
 
-    def run(given: Images) -> Images:
+    def run(given: Images) -> OtherImages:
         with config.autocast(given.device):
-            return network(given.contiguous(memory_format=torch.channels_last)).float()
+            return chosen(given.contiguous(memory_format=torch.channels_last)).float()
 
     outputs = [output for _, output in inputs.run_passes(run, lr, degradation, config.upscaler())]
     losses = torch.stack([F.l1_loss(output, hr) for output in outputs]) * (len(hr) / config.batch)
     network.zero_grad(set_to_none=True)
     losses.mean().backward()
+    for unused in (p for p in network.parameters() if p.grad is None):  # the up-samplers of other scales
+        unused.grad = torch.zeros_like(unused)
     group.sum_([*(p.grad for p in network.parameters()), total := losses.detach()])
     return {"loss": total.mean(), "last_loss": total[-1]}
 
@@ -156,7 +62,7 @@ def validation_degradations(
 
 
 def held_out_psnr(
-    network: SRNetwork,
+    network: Network,
     params: Params,
     held_out: Sequence[OtherImages],
     degradations: Sequence[Degradation],
@@ -173,11 +79,21 @@ def held_out_psnr(
     return sum(scores) / len(scores)
 
 
-def initial_network(init: str | Path | None, random: SRNetwork, group: Group) -> SRNetwork:
-    """Return the network to train, on the device of the group: weights by name or file, or the random one."""
-    if init is not None:
-        return weights.load(init, group.device).network
-    return random.to(group.device, memory_format=torch.channels_last)
+def initial_network(init: str | Path | None, random: Network, group: Group) -> Network:
+    """Return the network to train, on the device of the group: weights by name or file, or the random one.
+
+    Raises
+    ------
+    InputError
+        If the weights are of another kind of network than the random one.
+    """
+    if init is None:
+        return random.to(group.device, memory_format=torch.channels_last)
+    network = weights.load(init, group.device).network
+    if type(network) is not type(random):
+        kind, needed = (architectures.kind_of(n.settings) for n in (network, random))
+        raise InputError(f"{init} is a network of the kind {kind}, and here {needed} is trained: give other weights.")
+    return network
 
 
 def pretrain(
@@ -216,7 +132,7 @@ def pretrain(
     source = PatchSource(pictures.training, group.device)
     held_out = [centre_crop(p, 192, math.lcm(*config.scales)).to(group.device) for p in pictures.held_out]
     tests = validation_degradations(config.degradations(), len(held_out), group.device)
-    random = SRNetwork(config.channels, config.layers, generator_for(config.seed, "weights"))
+    random = architectures.build(config.network_settings(), generator_for(config.seed, "weights"))
     network = initial_network(init, random, group)
     if network.settings != random.settings:
         raise InputError(f"{init} is a network with {network.settings}: give these settings, not {random.settings}.")

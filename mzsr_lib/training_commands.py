@@ -12,7 +12,7 @@ from tyro.conf import OmitArgPrefixes, arg
 from mzsr_lib.commands import Device
 from mzsr_lib.files import InputError, check_writable
 
-PRESETS = ("paper", "cpu", "quick", "plus")
+PRESETS = ("paper", "cpu", "quick", "plus", "carn", "rcan_small")
 
 Folders = Annotated[tuple[Path, ...], arg(metavar="DIR", help="One or more folders of high-resolution pictures.")]
 Output = Annotated[
@@ -22,8 +22,9 @@ Output = Annotated[
 Preset = Annotated[
     str,
     arg(
-        metavar="paper|cpu|quick|plus",
-        help="Where the defaults below come from: the paper, or for an hour, or for seconds, or kernel-aware.",
+        metavar="|".join(PRESETS),
+        help="Where the defaults below come from: the paper, or for an hour, or for seconds, or kernel-aware; "
+        "or, for pretrain, the baselines CARN and a small RCAN.",
     ),
 ]
 Init = Annotated[
@@ -124,7 +125,13 @@ def meta_train_command(name: str = "paper") -> Callable[..., None]:
 
 def train_all(
     *,
-    model: Annotated[str, arg(metavar="mzsr|mzsr-plus", help="The paper's model, or the kernel-aware one.")],
+    model: Annotated[
+        str,
+        arg(
+            metavar="mzsr|mzsr-plus|mzsr-x4|mzsr-plus-multi",
+            help="The paper's, or the kernel-aware one; x2, or as named.",
+        ),
+    ],
     output: Annotated[Path, arg(metavar="DIR", help="Folder of the runs. What is found there is continued.")],
     budget: Annotated[
         str, arg(metavar="cpu|gpu", help="The settings of the shipped weights, or longer ones for a GPU.")

@@ -1,5 +1,7 @@
-"""Network weights as safetensors files that say where they come from."""
+"""Network weights as safetensors files that say where they come from, and those that others released."""
 
+import functools
+import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -7,13 +9,13 @@ from pathlib import Path
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 
-from mzsr_lib import inputs
+from mzsr_lib import architectures, inputs, released
+from mzsr_lib.architectures import Network
 from mzsr_lib.degradation import Degradation
 from mzsr_lib.files import InputError, atomic_path
 from mzsr_lib.kernels import KernelPrior
-from mzsr_lib.networks import SRNetwork
 from mzsr_lib.shapes import Tensor
 
 FOLDER = Path(__file__).parent / "weights"
@@ -38,7 +40,7 @@ class Weights:
     """
 
     name: str
-    network: SRNetwork
+    network: Network
     provenance: dict
     rates: list[dict[str, float]] | None = None
 
@@ -80,26 +82,53 @@ def locate(name: str | Path) -> Path:
     path = shipped().get(str(name), Path(name))
     if not path.is_file():
         names = ", ".join(shipped()) or "none"
-        raise InputError(f"There are no weights '{name}': give a .safetensors file or one of the shipped ({names}).")
+        raise InputError(
+            f"There are no weights '{name}': give a file (.safetensors, .pt or .pth) or one of the shipped ({names})."
+        )
     return path
 
 
 def read_provenance(path: str | Path) -> dict:
-    """Read what a weights file says of itself, without reading the weights.
+    """Read what a weights file says of itself, without reading the weights; of a released one, what is known.
 
     Raises
     ------
     InputError
-        If the file is no safetensors file of this library.
+        If the file is neither a safetensors file of this library nor one that `released.read` can read.
     """
+    if released.is_released(path):
+        return released.read(path)[1]
     try:
         with safe_open(str(path), framework="pt") as opened:
             provenance = json.loads((opened.metadata() or {})["mzsr"])
-        if isinstance(provenance, dict) and provenance["network"].keys() == {"channels", "layers"}:
+        if isinstance(provenance, dict) and architectures.known(provenance["network"]):
             return provenance
     except (SafetensorError, OSError, KeyError, AttributeError, ValueError):
         pass
     raise InputError(f"{path} is not a weights file of this library: make one with pretrain or meta-train.")
+
+
+def fingerprint(name: str | Path) -> str:
+    """Return twelve hexadecimal digits (of SHA-256) that tell weights from others of the same name.
+
+    In a file of this library the measured ``scores`` do not count, since they are added when the weights are
+    done; of any other file every byte does.
+    """
+    path = locate(name)
+    return _fingerprint(path.resolve(), path.stat().st_mtime_ns)
+
+
+@functools.cache
+def _fingerprint(path: Path, changed: int) -> str:
+    if path.suffix != ".safetensors":
+        return hashlib.sha256(path.read_bytes()).hexdigest()[:12]
+    with safe_open(str(path), framework="pt") as opened:
+        facts = json.loads((opened.metadata() or {}).get("mzsr", "{}"))
+    facts.pop("scores", None)
+    digest = hashlib.sha256(json.dumps(facts, sort_keys=True).encode())
+    for key, tensor in sorted(load_file(path).items()):
+        digest.update(f"{key} {tuple(tensor.shape)} {tensor.dtype}".encode() + tensor.float().numpy().tobytes())
+    return digest.hexdigest()[:12]
 
 
 def doubt(provenance: Mapping, degradation: Degradation) -> str | None:
@@ -115,10 +144,13 @@ def doubt(provenance: Mapping, degradation: Degradation) -> str | None:
 
 
 def load(name: str | Path, device: torch.device | str = "cpu") -> Weights:
-    """Load shipped weights by name, or any weights file of this library."""
+    """Load shipped weights by name, any weights file of this library, or a released one (see `released`)."""
     path = locate(name)
+    if released.is_released(path):
+        network, provenance = released.read(path)
+        return Weights(str(name), _ready(network, device), provenance)
     provenance = read_provenance(path)
-    network = SRNetwork(**provenance["network"])
+    network = architectures.build(provenance["network"])
     with safe_open(str(path), framework="pt") as opened:
         tensors = {key: opened.get_tensor(key) for key in opened.keys()}  # noqa: SIM118 (not a dict)
     rates = tensors.pop(RATES, None)
@@ -126,12 +158,16 @@ def load(name: str | Path, device: torch.device | str = "cpu") -> Weights:
         network.load_state_dict(tensors)
     except RuntimeError:
         raise InputError(f"The weights in {path} do not fit the network that the file describes.") from None
-    network = network.to(device, memory_format=torch.channels_last).eval()
     shown = path.stem if path.parent == FOLDER else str(name)
-    return Weights(shown, network, provenance, rates if rates is None else named_rates(network, rates.tolist()))
+    rates = rates if rates is None else named_rates(network, rates.tolist())
+    return Weights(shown, _ready(network, device), provenance, rates)
 
 
-def named_rates(network: SRNetwork, rates: Sequence[Sequence]) -> list[dict]:
+def _ready(network: Network, device: torch.device | str) -> Network:
+    return network.to(device, memory_format=torch.channels_last).eval()
+
+
+def named_rates(network: Network, rates: Sequence[Sequence]) -> list[dict]:
     """Return rates (steps, parameters) as one mapping from parameter names for each step."""
     names = [name for name, _ in network.named_parameters()]
     return [dict(zip(names, step, strict=True)) for step in rates]
@@ -139,6 +175,8 @@ def named_rates(network: SRNetwork, rates: Sequence[Sequence]) -> list[dict]:
 
 def annotate(path: str | Path, facts: Mapping) -> None:
     """Add facts, such as measured scores, to what a weights file says of itself; the weights stay as they are."""
+    if released.is_released(path):
+        raise InputError(f"{path} holds released weights: save them as a .safetensors file first.")
     loaded = load(path)
     params = dict(loaded.network.named_parameters())
     if loaded.rates is not None:
@@ -146,7 +184,7 @@ def annotate(path: str | Path, facts: Mapping) -> None:
     save(path, loaded.network, params, {**loaded.provenance, **facts})
 
 
-def save(path: str | Path, network: SRNetwork, params: Mapping[str, Tensor], provenance: Mapping) -> None:
+def save(path: str | Path, network: Network, params: Mapping[str, Tensor], provenance: Mapping) -> None:
     """Write weights with their provenance, whole or not at all.
 
     Parameters
@@ -162,6 +200,7 @@ def save(path: str | Path, network: SRNetwork, params: Mapping[str, Tensor], pro
         Anything JSON can hold.
     """
     described = {"network": network.settings, **provenance}
-    tensors = {name: value.detach().cpu().contiguous() for name, value in params.items()}
+    values = {**dict(network.named_buffers()), **params}
+    tensors = {name: value.detach().cpu().contiguous() for name, value in values.items()}
     with atomic_path(path) as temporary:
         save_file(tensors, temporary, metadata={"mzsr": json.dumps(described)})

@@ -1,25 +1,43 @@
 """ZSSR: a network that learns from one picture alone (Shocher, Cohen, Irani, CVPR 2018)."""
 
-import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
 import torch
+from torch.nn import functional as F
 from tqdm import tqdm
 
-from mzsr_lib.adaptation import Adam, Pair, Params, inner_loop, loss_of, starting_point, super_resolve
-from mzsr_lib.data import PatchSource, generator_for
+from mzsr_lib import inverse
+from mzsr_lib.adaptation import Adam, Pair, Params, inner_loop, starting_point, super_resolve
+from mzsr_lib.data import generator_for
 from mzsr_lib.degradation import Degradation
-from mzsr_lib.inputs import Upscaler, bicubic_input
+from mzsr_lib.files import InputError
+from mzsr_lib.images import crop_to_multiple
+from mzsr_lib.inputs import bicubic_input
 from mzsr_lib.networks import SRNetwork
-from mzsr_lib.shapes import Images, OtherImages, Tensor
+from mzsr_lib.orientations import VIEWS, View, symmetries, turnings, view_outputs
+from mzsr_lib.schedule import PRECISIONS
+from mzsr_lib.shapes import Images, OtherImages
 
 
 @dataclass(frozen=True)
 class ZeroShotConfig:
-    """Settings of ZSSR; the defaults are its authors'.
+    """Settings of ZSSR; the defaults are its authors', from the paper or, where it is silent, from their program.
+
+    Two things are left out: the going up in several small scales, which they use for plain bicubic sampling
+    only, and the shears and free rotations of their program, which the paper does not name.
+
+    Mean PSNR (dB) of three 128 px crops of Set14 after 300 updates, seed 0, with the median over the views:
+
+    | crops | back-projections | g2.0d | bicubic |
+    |---|---|---|---|
+    | full size only | 0 / 2 / 10 | 30.17 / 30.86 / 31.18 | 31.46 / 31.69 / 31.69 |
+    | half of them resized | 0 / 2 / 10 | 30.18 / 30.84 / 31.15 | 31.39 / 31.64 / 31.64 |
+
+    Back-projection helps. The smaller pictures bring nothing in so few updates and cost at most 0.07 dB, which
+    is no clear loss on three crops: the authors' default stays.
 
     Attributes
     ----------
@@ -28,13 +46,27 @@ class ZeroShotConfig:
     learning_rate
         Of Adam, at the start; divided by 10 when the error stops falling, and learning ends below `last_rate`.
     crop
-        Side of the random crops of the picture, px.
+        Side of the random crops of the picture, px; a smaller picture gives smaller ones.
+    resized
+        Share of the crops ("HR fathers") that come out of the picture made smaller. (Program: half of them.)
+    smallest
+        Smallest size of such a picture, relative to the full one; all sizes between are equally likely.
+    noise
+        Standard deviation, in [0, 1], of white noise that is added to the sons, for noisy pictures (the
+        authors take 0.0125 for photographs of their own); None takes that of the degradation.
     check_every
         Updates between two looks at the error on the whole picture.
     window
-        Looks at the error through which the line is fitted whose slope decides.
+        Looks at the error through which the line is fitted whose slope decides. (Program: 5, and no two
+        changes of the rate within 256 updates; 6 looks since the last change are 300 updates.)
     ensemble
-        Average over the flips and transpositions that leave the degradation as it is.
+        Take the median over the flips and transpositions that leave the degradation as it is.
+    back_projections
+        Back-projections of each of these pictures, and again of their median; None takes the authors'
+        number: 10 without blur, 2 with a given kernel, 0 with noise.
+    precision
+        ``"float32"``, or ``"bfloat16"`` for the convolutions while learning: 2.4 times as fast on a
+        processor that multiplies it.
     seed
         Of the random start and crops.
     """
@@ -43,10 +75,32 @@ class ZeroShotConfig:
     learning_rate: float = 1e-3
     last_rate: float = 9e-6
     crop: int = 128
+    resized: float = 0.5
+    smallest: float = 0.5
+    noise: float | None = None
     check_every: int = 50
     window: int = 6
     ensemble: bool = True
+    back_projections: int | None = None
+    precision: str = "float32"
     seed: int = 0
+
+    def __post_init__(self):
+        if self.precision not in PRECISIONS:
+            raise InputError(f"There is no precision '{self.precision}': choose {' or '.join(PRECISIONS)}.")
+        if not (0 <= self.resized <= 1 and 0 < self.smallest <= 1):
+            raise InputError(
+                f"A share of {self.resized:g} and a smallest size of {self.smallest:g} cannot be: "
+                "the one must be in [0, 1], the other positive and at most 1."
+            )
+
+    def back_projections_for(self, degradation: Degradation) -> int:
+        """Return how often to back-project."""
+        if self.back_projections is not None:
+            return self.back_projections
+        if degradation.noise > 0:
+            return 0
+        return 10 if degradation.mode == "bicubic" and degradation.kernel.shape[-1] == 1 else 2
 
 
 @dataclass(frozen=True)
@@ -56,6 +110,15 @@ class ZeroShotResult:
     sr: OtherImages
     steps: int
     errors: list[tuple[int, float]]
+
+
+class Update(NamedTuple):
+    """One update: its number from 1, the parameters after it, its rate, and the error when it was looked at."""
+
+    step: int
+    params: Params
+    rate: float
+    error: float | None
 
 
 def zero_shot(
@@ -76,37 +139,92 @@ def zero_shot(
     """
     config = config or ZeroShotConfig()
     degradation = degradation.to(lr.device)
+    if config.noise is not None:
+        degradation = replace(degradation, noise=config.noise)
+    network = start(config, lr.device)
+    params, taken, errors = starting_point(network), 0, []
+    updates = learn(network, lr, degradation, config)
+    for update in tqdm(updates, "zssr", config.steps, unit="update", disable=None if progress else True):
+        params, taken = update.params, update.step
+        if update.error is not None:
+            errors.append((update.step, update.error))
+    return ZeroShotResult(finish(network, params, lr, degradation, config), taken, errors)
+
+
+def start(config: ZeroShotConfig, device: torch.device | str = "cpu") -> SRNetwork:
+    """Return the network with its random weights."""
     network = SRNetwork(generator=generator_for(config.seed, "weights"))
-    network = network.to(lr.device, memory_format=torch.channels_last)
-    target, son = degradation.son(lr)
-    whole = (bicubic_input(son, degradation), target)
-    rule, errors, recent = Adam(config.learning_rate), [], []
-    params = starting_point(network)
-    steps = inner_loop(network, params, _random_crops(lr, degradation, config), rule, config.steps)
-    bar = tqdm(steps, "zssr", config.steps, unit="update", disable=None if progress else True)
-    for step, (params, _) in enumerate(bar, start=1):
+    return network.to(device, memory_format=torch.channels_last)
+
+
+def learn(network: SRNetwork, lr: Images, degradation: Degradation, config: ZeroShotConfig) -> Iterator[Update]:
+    """Learn from one picture, and yield every update until the rate has become too small or the steps are used up."""
+    target = crop_to_multiple(lr, degradation.scale)
+    son = degradation(target, generator_for(config.seed, "son", device=lr.device))
+    rule, recent = Adam(config.learning_rate), []
+    updates = inner_loop(network, starting_point(network), father_and_son(lr, degradation, config), rule, config.steps)
+    dtype = PRECISIONS[config.precision]
+    for step in range(1, config.steps + 1):
+        with torch.autocast(lr.device.type, dtype=dtype, enabled=dtype is not None):
+            params, _ = next(updates)
+        rate, error = rule.rate, None
         if step % config.check_every == 0:
-            with torch.no_grad():
-                recent.append((step, float(loss_of(network, params, whole))))
-            errors.append(recent[-1])
+            error = float((super_resolve(network, params, son, degradation) - target).abs().mean())
+            recent.append((step, error))
         if len(recent) >= config.window and stopped_falling(recent[-config.window :]):
             rule.rate, recent = rule.rate / 10, []
+        yield Update(step, params, rate, error)
         if rule.rate < config.last_rate:
-            break
-    views = symmetries(degradation) if config.ensemble else VIEWS[:1]
-    return ZeroShotResult(ensemble(network, params, lr, degradation, views), step, errors)
+            return
 
 
-def _random_crops(lr: Images, degradation: Degradation, config: ZeroShotConfig) -> Callable[[int], Pair]:
-    """Return what gives a crop of the picture, flipped and transposed at random, with its LR-son, at each step."""
-    source = PatchSource([lr], lr.device)
-    size = min(config.crop, source.smallest) // degradation.scale * degradation.scale
+def father_and_son(lr: Images, degradation: Degradation, config: ZeroShotConfig) -> Callable[[int], Pair]:
+    """Return what gives (network input, target) for a step: a random crop, the HR father, and its enlarged LR-son."""
+    views = turnings(degradation)
 
     def pair(step: int) -> Pair:
-        father = source.sample(1, size, generator_for(config.seed, step, device=lr.device))
-        return bicubic_input(degradation(father), degradation), father
+        generator = generator_for(config.seed, step, device=lr.device)
+        with torch.autocast(lr.device.type, enabled=False):  # 8 bits of a blur would not be enough
+            father = draw_father(lr, degradation, config, views, generator)
+            return bicubic_input(degradation(father, generator), degradation), father
 
     return pair
+
+
+def draw_father(
+    lr: Images, degradation: Degradation, config: ZeroShotConfig, views: Sequence[View], generator: torch.Generator
+) -> OtherImages:
+    """Return a square crop of the picture, or of the picture made smaller, seen in a random way.
+
+    Its side is a multiple of the scale and no less than the kernel's size.
+    """
+    chance, size, row, column, turn = torch.rand(5, generator=generator, device=lr.device).tolist()
+    shortest, scale = min(lr.shape[-2:]), degradation.scale
+    ratio = config.smallest + (1 - config.smallest) * size if chance < config.resized else 1.0
+    least = -(-degradation.kernel.shape[-1] // scale) * scale
+    side = max(min(config.crop, int(ratio * shortest)) // scale * scale, least)
+    # To crop first and then to shrink the crop is to shrink the picture, only cheaper.
+    window = min(round(side / ratio), shortest)
+    top, left = (int(u * (length - window + 1)) for u, length in zip((row, column), lr.shape[-2:], strict=True))
+    father = lr[..., top : top + window, left : left + window]
+    if window != side:
+        father = F.interpolate(father, (side, side), mode="bicubic", antialias=True).clamp(0, 1)
+    return views[int(turn * len(views))].look(father)
+
+
+def finish(
+    network: SRNetwork, params: Params, lr: Images, degradation: Degradation, config: ZeroShotConfig
+) -> OtherImages:
+    """Return the picture: the back-projected outputs over the views, their median, back-projected once more."""
+    views = symmetries(degradation) if config.ensemble else VIEWS[:1]
+    count = config.back_projections_for(degradation)
+
+    def agreeing(sr: OtherImages) -> OtherImages:
+        return inverse.back_project(sr, lr, degradation, count).clamp(0, 1)
+
+    outputs = [agreeing(sr) for sr in view_outputs(network, params, lr, degradation, views)]
+    ordered = torch.stack(outputs).sort(dim=0).values
+    return agreeing((ordered[(len(outputs) - 1) // 2] + ordered[len(outputs) // 2]) / 2)
 
 
 def stopped_falling(errors: Sequence[tuple[int, float]], ratio: float = 1.5) -> bool:
@@ -114,61 +232,3 @@ def stopped_falling(errors: Sequence[tuple[int, float]], ratio: float = 1.5) -> 
     steps, values = np.array(errors).T
     line, covariance = np.polyfit(steps, values, 1, cov=True)
     return bool(-ratio * line[0] < np.sqrt(covariance[0, 0]))
-
-
-class View(NamedTuple):
-    """One of the eight ways to look at a picture: flips of rows and columns, then a transposition."""
-
-    flip_rows: bool
-    flip_columns: bool
-    swap: bool
-
-    def look(self, image: Tensor) -> Tensor:
-        """Return the picture (or kernel) seen this way."""
-        axes = [axis for axis, flip in ((-2, self.flip_rows), (-1, self.flip_columns)) if flip]
-        image = image.flip(axes) if axes else image
-        return image.mT if self.swap else image
-
-    def undo(self, image: Tensor) -> Tensor:
-        """Return the picture of which this is the view."""
-        image = image.mT if self.swap else image
-        axes = [axis for axis, flip in ((-2, self.flip_rows), (-1, self.flip_columns)) if flip]
-        return image.flip(axes) if axes else image
-
-
-VIEWS = tuple(View(*bits) for bits in itertools.product((False, True), repeat=3))
-
-
-def symmetries(degradation: Degradation) -> list[View]:
-    """Return the views under which a degradation stays itself: a network that undoes it may average over these.
-
-    The kernel must look the same, and direct sampling, which starts at pixel 0, allows no flip.
-    """
-    kernel = degradation.kernel
-    return [view for view in samplings(degradation) if torch.allclose(view.look(kernel), kernel, atol=1e-6)]
-
-
-def samplings(degradation: Degradation) -> list[View]:
-    """Return the views under which the sampling stays itself; the kernel may turn with the picture."""
-    return [v for v in VIEWS if degradation.mode == "bicubic" or not (v.flip_rows or v.flip_columns)]
-
-
-def ensemble(
-    network: SRNetwork,
-    params: Params,
-    lr: Images,
-    degradation: Degradation,
-    views: Sequence[View],
-    upscaler: Upscaler = bicubic_input,
-) -> OtherImages:
-    """Return the mean of the network's pictures over views of the low-resolution one (geometric self-ensemble).
-
-    The kernel is seen the same way as the picture: a network that is given it may use all `samplings`, one
-    that has learned it only the `symmetries`.
-    """
-
-    def seen(view: View) -> OtherImages:
-        turned = replace(degradation, kernel=view.look(degradation.kernel))
-        return view.undo(super_resolve(network, params, view.look(lr), turned, upscaler))
-
-    return torch.stack([seen(view) for view in views]).mean(dim=0)

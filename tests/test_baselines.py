@@ -1,59 +1,110 @@
-"""Every method behind one signature, and ZSSR."""
+"""Every method behind one signature, one registry, and sweeps."""
+
+import functools
 
 import pytest
 import torch
 from helpers import close, picture
 
-from mzsr_lib import baselines, images, kernels, metrics, resize, weights, zero_shot
+from mzsr_lib import architectures, baselines, classical, kernels, methods, resize, weights, zero_shot
 from mzsr_lib.data import generator_for
-from mzsr_lib.degradation import Degradation, from_setting
+from mzsr_lib.degradation import MODES, Degradation
 from mzsr_lib.files import InputError
-from mzsr_lib.networks import SRNetwork
-from mzsr_lib.zero_shot import VIEWS, ZeroShotConfig
+
+BLUR = kernels.gaussian_kernel(torch.eye(2), 5)
+NETWORKS = {
+    "bicubic": {"channels": 4, "layers": 3},
+    "restored": {"channels": 4, "layers": 3},
+    "carn": {"architecture": "carn", "channels": 4, "blocks": 1, "scales": [2, 3, 4]},
+    "rcan": {"architecture": "rcan", "channels": 4, "groups": 1, "blocks": 1, "reduction": 2, "scale": 2},
+}
 
 
 @pytest.fixture
-def stored(tmp_path):
-    """A tiny network in a file."""
-    network = SRNetwork(4, 3, generator_for("stored"))
-    weights.save(tmp_path / "tiny.safetensors", network, dict(network.named_parameters()), {"scale": 2})
-    return tmp_path / "tiny.safetensors"
+def save(tmp_path):
+    """Call with a kind of weights to have a tiny network of it in a file."""
+
+    def saved(kind, scales=(2,)):
+        settings = NETWORKS[kind] | ({"scale": scales[0]} if kind == "rcan" else {})
+        network, path = architectures.build(settings, generator_for("stored")), tmp_path / f"{kind}.safetensors"
+        takes = kind if kind in ("bicubic", "restored") else "none"
+        facts = {"scales": list(scales), "input": {"kind": takes}}
+        weights.save(path, network, dict(network.named_parameters()), facts)
+        return path
+
+    return saved
 
 
 @pytest.fixture
-def aware(tmp_path):
-    """The same with a restored input."""
-    network, path = SRNetwork(4, 3, generator_for("stored")), tmp_path / "aware.safetensors"
-    weights.save(path, network, dict(network.named_parameters()), {"scale": 2, "input": {"kind": "restored"}})
-    return path
+def stored(save):
+    """A tiny network for the bicubic input."""
+    return save("bicubic")
+
+
+def test_the_registry_is_in_the_order_of_the_tables():
+    classical_ones, learned = ["nearest", "bilinear", "bicubic", "aligned", "landweber", "tikhonov"], list(NETWORKS)
+    assert list(baselines.METHODS) == [*classical_ones, "pretrained", "mzsr", "mzsr-plus", "zssr", "carn", "rcan"]
+    for name, entry in baselines.REGISTRY.items():
+        assert entry.name == name and entry.title
+        assert entry.has_weights == (name not in classical_ones and name != "zssr")
+        assert not entry.takes or entry.takes in learned
+    updates = {name: entry.updates for name, entry in baselines.REGISTRY.items() if entry.updates is not None}
+    assert updates == {"mzsr": 10, "mzsr-plus": 0, "zssr": 3000}
+
+
+@pytest.mark.parametrize("scale", [2, 3, 4])
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("name", baselines.METHODS)
+def test_every_method_has_the_same_signature(name, scale, mode, save, device):
+    entry, degradation = baselines.REGISTRY[name], Degradation(BLUR, scale, mode)
+    lr = picture(21, 17, device=device)
+    chosen = save(entry.takes, (scale,)) if entry.has_weights else None
+    steps = 0 if entry.updates is None else 2
+    method = baselines.build(name, steps, chosen, device=device, scale=scale)
+    sr = method(lr, degradation)
+    assert sr.shape == (1, 3, 21 * scale, 17 * scale) and sr.device == lr.device
+    assert sr.min() >= 0 and sr.max() <= 1
+    again, taken = method.counted(lr, degradation)
+    assert taken == method.steps == steps
+    close(again, sr, 1e-6 if device.type == "cuda" else 0)
 
 
 @pytest.mark.parametrize("name", baselines.METHODS)
-def test_every_method_has_the_same_signature(name, stored, aware, device):
-    degradation = Degradation(kernels.gaussian_kernel(torch.eye(2), 5))
-    lr = picture(21, 17, device=device)
-    chosen = {"pretrained": stored, "mzsr": stored, "mzsr-plus": aware}.get(name)
-    method = baselines.build(name, 2, chosen, device=device)
-    sr = method(lr, degradation)
-    assert sr.shape == (1, 3, 42, 34) and sr.device == lr.device
-    assert torch.isfinite(sr).all()
-    close(method(lr, degradation), sr, 1e-6 if device.type == "cuda" else 0)
+def test_the_kernel_matters_where_the_registry_says_so(name, save):
+    entry, lr = baselines.REGISTRY[name], picture(21, 17)
+    chosen = save(entry.takes) if entry.has_weights else None
+    method = baselines.build(name, 0 if entry.updates is None else 2, chosen)
+    same = torch.equal(method(lr, Degradation(BLUR)), method(lr, Degradation(torch.ones(1, 1))))
+    assert same != entry.needs_kernel
 
 
-def test_bicubic_and_pretrained_take_no_updates(stored):
-    assert baselines.build("bicubic", 7).steps == 0
-    assert baselines.build("pretrained", 7, stored).steps == 0
+def test_what_makes_no_updates(stored):
     degradation, lr = Degradation(torch.ones(1, 1)), picture(9, 11)
-    close(baselines.build("bicubic")(lr, degradation), resize.upscale(lr, 2), 0)
+    close(baselines.build("bicubic")(lr, degradation), resize.upscale(lr, 2).clamp(0, 1), 0)
+    close(baselines.build("tikhonov")(lr, degradation), classical.tikhonov(lr, degradation), 0)
     zero = baselines.build("mzsr", 0, stored)(lr, degradation)
-    close(baselines.build("pretrained", 7, stored)(lr, degradation), zero, 0)
+    close(baselines.build("pretrained", 0, stored)(lr, degradation), zero, 0)
     assert not torch.equal(baselines.build("mzsr", 1, stored)(lr, degradation), zero)
+
+
+def test_the_updates_that_zssr_takes_can_be_seen(monkeypatch):
+    hasty = functools.partial(zero_shot.ZeroShotConfig, check_every=2, window=4, learning_rate=1e-5)
+    monkeypatch.setattr(methods, "ZeroShotConfig", hasty)
+    method = baselines.build("zssr", 3000)
+    sr, taken = method.counted(torch.full((1, 3, 12, 12), 0.5), Degradation(torch.ones(1, 1)))
+    assert sr.shape == (1, 3, 24, 24) and 0 < taken < 3000 == method.steps
+
+
+@pytest.mark.parametrize("name", [name for name, entry in baselines.REGISTRY.items() if entry.updates is None])
+def test_steps_for_a_method_without_updates_are_refused(name):
+    with pytest.raises(InputError, match=f"{name} makes no updates, and here are 7: leave the steps out"):
+        baselines.build(name, 7)
 
 
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        ({"name": "best"}, "no method 'best': choose one of bicubic, pretrained, mzsr, mzsr-plus, zssr"),
+        ({"name": "best"}, "no method 'best': choose one of nearest, bilinear, bicubic, .*, carn, rcan"),
         ({"name": "mzsr", "steps": -1}, "steps is -1"),
         ({"name": "zssr"}, "give it steps"),
         ({"name": "mzsr", "weights_name": "no-such"}, "no weights 'no-such'"),
@@ -64,11 +115,37 @@ def test_what_cannot_be_built_is_refused_in_a_sentence(arguments, sentence):
         baselines.build(**arguments)
 
 
-def test_weights_for_another_input_are_refused(stored, aware):
-    with pytest.raises(InputError, match="trained for a bicubic input: take the method mzsr"):
-        baselines.build("mzsr-plus", 0, stored)
-    with pytest.raises(InputError, match="trained for a restored input: take the method mzsr-plus"):
-        baselines.build("mzsr", 1, aware)
+@pytest.mark.parametrize("name", ["mzsr", "mzsr-plus", "pretrained", "carn", "rcan"])
+@pytest.mark.parametrize(
+    ("kind", "sentence"),
+    [
+        ("bicubic", "trained for a bicubic input, not for {}: take the method mzsr"),
+        ("restored", "trained for a restored input, not for {}: take the method mzsr-plus"),
+        ("carn", "those of carn, not for {}: take the method carn"),
+        ("rcan", "those of rcan, not for {}: take the method rcan"),
+    ],
+)
+def test_weights_of_another_kind_are_refused(name, kind, sentence, save):
+    if kind == baselines.REGISTRY[name].takes:
+        assert baselines.build(name, 0, save(kind)).weights
+        return
+    with pytest.raises(InputError, match=sentence.format(name)):
+        baselines.build(name, 0, save(kind))
+
+
+@pytest.mark.parametrize("name", ["carn", "rcan"])
+def test_a_method_whose_weights_are_not_shipped_says_so(name, monkeypatch):
+    monkeypatch.setattr(weights, "FOLDER", weights.FOLDER / "none")
+    with pytest.raises(InputError, match=rf"No weights for {name} at scale 4 are shipped .* give a file \(--weights\)"):
+        baselines.build(name, scale=4)
+
+
+def test_the_shipped_weights_of_the_scale_are_found(monkeypatch, save, tmp_path):
+    monkeypatch.setattr(weights, "FOLDER", tmp_path)
+    save("bicubic", (3, 4)).rename(tmp_path / "mzsr-many.safetensors")
+    assert baselines.build("mzsr", scale=4).weights == "mzsr-many"
+    with pytest.raises(InputError, match="No weights for mzsr at scale 2 are shipped"):
+        baselines.build("mzsr", scale=2)
 
 
 def test_weights_of_another_scale_are_refused(stored):
@@ -76,67 +153,30 @@ def test_weights_of_another_scale_are_refused(stored):
         baselines.build("mzsr", 1, stored, scale=3)
 
 
-def test_zssr_learns_a_picture_from_itself():
-    hr = images.example("chelsea")[..., 90:170, 120:200]
-    degradation = from_setting(kernels.named()["g2.0d"])
-    lr = degradation(hr)
-    result = zero_shot.zero_shot(lr, degradation, ZeroShotConfig(steps=60, crop=32, check_every=20))
-    bicubic = metrics.protocol_psnr(resize.upscale(lr, 2), hr, 2)
-    assert metrics.protocol_psnr(result.sr, hr, 2) > bicubic + 0.3
-    assert [step for step, _ in result.errors] == [20, 40, 60]
-    assert result.errors[-1][1] < result.errors[0][1]
-
-
-def test_zssr_lowers_its_rate_and_ends_when_nothing_is_gained():
-    flat = torch.full((1, 3, 24, 24), 0.5)
-    config = ZeroShotConfig(steps=2_000, crop=16, check_every=2, window=4, learning_rate=1e-5)
-    result = zero_shot.zero_shot(flat, Degradation(torch.ones(1, 1)), config)
-    assert result.steps < 2_000
-
-
-def test_the_slope_of_the_error_decides():
-    falling = [(50 * i, 1.0 - 0.1 * i) for i in range(6)]
-    noisy = [(50 * i, 1.0 + 0.1 * (-1) ** i) for i in range(6)]
-    assert not zero_shot.stopped_falling([(s, e + 1e-4 * (-1) ** s) for s, e in falling])
-    assert zero_shot.stopped_falling(noisy)
-
-
-def test_views_are_eight_and_can_be_undone():
-    image = picture(5, 7)
-    seen = [view.look(image) for view in VIEWS]
-    assert len({tuple(s.flatten().tolist()) for s in seen}) == 8
-    for view, look in zip(VIEWS, seen, strict=True):
-        close(view.undo(look), image, 0)
+def test_a_sweep_has_each_method_once_per_number_of_steps(stored):
+    built = baselines.sweep(["bicubic", "mzsr", "zssr", "bicubic"], [1, 10, 1], stored)
+    assert [(m.name, m.steps) for m in built] == [("bicubic", 0), ("mzsr", 1), ("mzsr", 10), ("zssr", 1), ("zssr", 10)]
+    assert [m.steps for m in baselines.sweep(["mzsr", "zssr"], (), stored)] == [10, 3000]
 
 
 @pytest.mark.parametrize(
-    ("name", "mode", "count"),
-    [("g2.0d", "direct", 2), ("g2.0d", "bicubic", 8), ("gani_d", "direct", 1), ("gani_d", "bicubic", 2)],
+    ("arguments", "sentence"),
+    [
+        ((["mzsr", "pretrained"], [1], "w"), "here is mzsr and pretrained"),
+        ((["bicubic"], [1], "w"), "here is none"),
+        (([],), "No method is named"),
+        ((["best"],), "no method 'best'"),
+        ((["mzsr"], [-1]), "steps is -1"),
+    ],
 )
-def test_the_ensemble_keeps_to_views_that_commute_with_the_degradation(name, mode, count):
-    degradation = Degradation(kernels.named()[name].kernel, 2, mode)
-    views = zero_shot.symmetries(degradation)
-    assert len(views) == count
-    hr = picture(32, 32)
-    for view in VIEWS:
-        same = torch.allclose(degradation.linear(view.look(hr)), view.look(degradation.linear(hr)), atol=1e-5)
-        assert same == (view in views)
+def test_sweeps_that_cannot_be(arguments, sentence):
+    with pytest.raises(InputError, match=sentence):
+        baselines.sweep(*arguments)
 
 
-def test_an_ensemble_turns_the_kernel_with_the_picture(tmp_path):
-    network, path = SRNetwork(4, 3, generator_for("e")), tmp_path / "plus.safetensors"
-    weights.save(path, network, dict(network.named_parameters()), {"input": {"kind": "restored"}})
-    lr = picture(21, 21)
-    kernel = kernels.gaussian_kernel(kernels.covariance(2.0, 0.5, 0.4), 7)
-    for mode, views in (("direct", 2), ("bicubic", 8)):
-        degradation = Degradation(kernel, 2, mode)
-        assert len(zero_shot.samplings(degradation)) == views
-        method = baselines.build("mzsr-plus", 0, path, ensemble=True)
-        sr = method(lr, degradation)
-        # Seen transposed, everything is the same: the ensemble has the symmetry that the network lacks.
-        turned = method(lr.mT.contiguous(), Degradation(kernel.mT.contiguous(), 2, mode))
-        close(turned.mT, sr, 1e-5)
-        single = baselines.build("mzsr-plus", 0, path)
-        assert not torch.allclose(single(lr, degradation), sr, atol=1e-4)
-    with pytest.raises(InputError, match="option of mzsr-plus, not of mzsr"):
-        baselines.build("mzsr", 0, path, ensemble=True)
+def test_methods_without_updates_come_once_and_say_so_when_alone(stored):
+    counts = [(m.name, m.steps) for m in baselines.sweep(["nearest", "mzsr", "tikhonov"], [1, 2], stored)]
+    assert counts == [("nearest", 0), ("mzsr", 1), ("mzsr", 2), ("tikhonov", 0)]
+    assert [m.steps for m in baselines.sweep(["landweber"], [0, 1, 10])] == [0]
+    with pytest.raises(InputError, match="landweber makes no updates, and here are 10"):
+        baselines.sweep(["landweber"], [10, 20])

@@ -112,7 +112,7 @@ WRONG = [
     ("degrade GIVEN/good.png lr.png --kernel g2.0d --scale 5", "scale is 5"),
     ("degrade GIVEN/good.png lr.png --kernel g2.0d --mode nearest", "mode 'nearest'"),
     ("degrade GIVEN/good.png lr.png --kernel g2.0d --noise -1", "noise is -1"),
-    ("meta-train --data GIVEN --output run --preset quick --scale 4", "no weights 'pretrained-x4'"),
+    ("meta-train --data GIVEN --output run --preset quick --scales 4", "no weights 'pretrained-x4'"),
     ("degrade GIVEN/good.png lr.png --kernel g2.0d --device tpu", "device 'tpu'"),
     ("degrade GIVEN/good.png lr.txt --kernel g2.0d", "'.txt'"),
     ("degrade GIVEN/good.png GIVEN/text.png/lr.png --kernel g2.0d", "Cannot write"),
@@ -132,6 +132,9 @@ WRONG = [
     ("evaluate GIVEN/many --kernel g2.0d --method", "No method"),
     ("evaluate GIVEN/many --kernel g2.0d --method bicubic --output GIVEN/many", "is a folder"),
     ("evaluate GIVEN/many --kernel g2.0d --method bicubic --steps -3 --output rows.csv", "steps is -3"),
+    ("evaluate GIVEN/many --kernel g2.0d --steps 1 b", "--steps does not take '1 b'"),
+    ("upscale GIVEN/good.png sr.png --kernel g2.0d --steps many", "--steps does not take 'many'"),
+    ("upscale GIVEN/good.png sr.png --kernel estimate --mode bicubic", "direct sampling only, not bicubic"),
     ("selfcheck --data GIVEN", "none of set5"),
     ("selfcheck --data GIVEN/none", "should be a folder"),
     ("data fetch set6", "no data set 'set6'"),
@@ -245,7 +248,8 @@ def test_evaluate_writes_rows_and_prints_means(run):
     code, out, err = run(line)
     assert (code, err) == (0, "")
     rows = files.read_rows("rows.csv")
-    columns = "dataset,image,kernel,mode,scale,method,steps,psnr,ssim,seconds,device,weights,commit,seed,selfcheck"
+    columns = "dataset,image,kernel,mode,scale,method,steps,psnr,ssim,seconds,device,weights,weights_hash,"
+    columns += "commit,date,seed,selfcheck"
     assert list(rows[0]) == columns.split(",") and len(rows) == 9
     mean = sum(float(row["psnr"]) for row in rows) / 9
     assert f" {mean:.2f} " in out and "| many " in out

@@ -13,6 +13,7 @@ from mzsr_lib import (
     files,
     images,
     kernels,
+    methods,
     metrics,
     pictures,
     resize,
@@ -63,12 +64,12 @@ def pretend(monkeypatch, folder):
 
 
 def bicubic_mean(folder):
-    rows = evaluation.evaluate(folder, SETTING, 2, evaluation.sweep(["bicubic"]))
+    rows = evaluation.evaluate(folder, SETTING, 2, baselines.sweep(["bicubic"]))
     return sum(row["psnr"] for row in rows) / len(rows)
 
 
 def test_a_row_holds_the_score_and_where_it_comes_from(folder, stored, device):
-    methods = evaluation.sweep(["mzsr", "bicubic"], [0, 2], stored, seed=3, device=device)
+    methods = baselines.sweep(["mzsr", "bicubic"], [0, 2], stored, seed=3, device=device)
     rows = evaluation.evaluate(folder, SETTING, 2, methods, seed=3, device=device)
     assert all(tuple(row) == evaluation.COLUMNS for row in rows)
     kinds = [(row["method"], row["steps"], row["image"]) for row in rows]
@@ -88,13 +89,13 @@ def test_a_row_holds_the_score_and_where_it_comes_from(folder, stored, device):
 @pytest.mark.parametrize("mode", ["direct", "bicubic", None])
 def test_every_scale_and_mode(folder, scale, mode):
     setting = kernels.parse("1.5,0.5,0.7")
-    rows = evaluation.evaluate(folder, setting, scale, evaluation.sweep(["bicubic"], scale=scale), mode)
+    rows = evaluation.evaluate(folder, setting, scale, baselines.sweep(["bicubic"], scale=scale), mode)
     assert {(row["scale"], row["mode"], row["kernel"]) for row in rows} == {(scale, mode or "direct", "1.5,0.5,0.7")}
 
 
 def test_the_same_seed_gives_the_same_scores(folder):
     def scores(seed):
-        methods = evaluation.sweep(["zssr"], [2], seed=seed)
+        methods = baselines.sweep(["zssr"], [2], seed=seed)
         return [row["psnr"] for row in evaluation.evaluate(folder, SETTING, 2, methods, seed=seed)]
 
     assert scores(1) == scores(1) != scores(2)
@@ -107,39 +108,18 @@ def test_a_method_is_any_callable_that_knows_its_name(folder):
     assert (row["psnr"], row["ssim"]) == (float("inf"), 1.0)
 
 
-def test_a_sweep_has_each_method_once_per_number_of_steps(stored):
-    built = evaluation.sweep(["bicubic", "mzsr", "zssr", "bicubic"], [1, 10, 1], stored)
-    assert [(m.name, m.steps) for m in built] == [("bicubic", 0), ("mzsr", 1), ("mzsr", 10), ("zssr", 1), ("zssr", 10)]
-    assert [m.steps for m in evaluation.sweep(["mzsr", "zssr"], (), stored)] == [10, 3000]
-
-
-@pytest.mark.parametrize(
-    ("arguments", "sentence"),
-    [
-        ((["mzsr", "pretrained"], [1], "w"), "here is mzsr and pretrained"),
-        ((["bicubic"], [1], "w"), "here is neither"),
-        (([],), "No method is named"),
-        ((["best"],), "no method 'best'"),
-        ((["mzsr"], [-1]), "steps is -1"),
-    ],
-)
-def test_sweeps_that_cannot_be(arguments, sentence):
-    with pytest.raises(InputError, match=sentence):
-        evaluation.sweep(*arguments)
-
-
 def test_a_picture_that_is_too_small_stops_everything_before_the_work(folder, stored):
     images.save(folder / "c.png", picture(22, 60))
     called = []
-    method = Method("slow", 0, "", lambda lr, degradation: called.append(1))
+    method = Method("slow", 1, "", lambda lr, degradation: called.append(1))
     with pytest.raises(InputError, match=r"c\.png cannot be used: .* smaller than the 21 x 21 kernel"):
         evaluation.evaluate(folder, SETTING, 2, [method])
     assert not called
-    evaluation.evaluate(folder, SETTING, 2, evaluation.sweep(["bicubic"]))
+    evaluation.evaluate(folder, SETTING, 2, baselines.sweep(["bicubic"]))
 
 
 def test_means_are_the_same_from_rows_and_from_their_file(tmp_path, folder, stored):
-    rows = evaluation.evaluate(folder, SETTING, 2, evaluation.sweep(["bicubic", "mzsr"], [0, 1], stored))
+    rows = evaluation.evaluate(folder, SETTING, 2, baselines.sweep(["bicubic", "mzsr"], [0, 1], stored))
     averages = evaluation.means(rows)
     assert [(row["method"], row["steps"], row["images"]) for row in averages] == [
         ("bicubic", 0, 2),
@@ -165,7 +145,7 @@ def test_published_settings_are_checked_first(folder, pretend, stored):
     psnr = bicubic_mean(folder)
     pretend(psnr + 0.019)
     for names in (["bicubic", "mzsr"], ["mzsr"]):
-        chosen = evaluation.sweep(names, [1], stored)
+        chosen = baselines.sweep(names, [1], stored)
         rows = evaluation.evaluate(folder, SETTING, 2, chosen)
         assert {(row["dataset"], row["selfcheck"]) for row in rows} == {("set5", PASSED)}
     assert f"{psnr + 0.019:.2f} / 0.900" in evaluation.table(evaluation.means(rows))
@@ -174,15 +154,15 @@ def test_published_settings_are_checked_first(folder, pretend, stored):
 @pytest.mark.parametrize("names", [["bicubic"], ["mzsr"], ["bicubic", "mzsr"]])
 def test_nothing_is_scored_when_bicubic_is_off(folder, pretend, stored, names, monkeypatch):
     pretend(bicubic_mean(folder) + 0.021)
-    monkeypatch.setattr(baselines, "super_resolve", lambda *a: pytest.fail("the method was run"))
-    weights_name = stored if "mzsr" in names else None
+    monkeypatch.setattr(methods, "super_resolve", lambda *a: pytest.fail("the method was run"))
+    steps, weights_name = ([1], stored) if "mzsr" in names else (None, None)
     with pytest.raises(SelfCheckFailed, match=r"plain bicubic gives .* dB on set5 with g2\.0d x2"):
-        evaluation.evaluate(folder, SETTING, 2, evaluation.sweep(names, [1], weights_name))
+        evaluation.evaluate(folder, SETTING, 2, baselines.sweep(names, steps, weights_name))
 
 
 def test_a_tampered_pipeline_is_refused(folder, pretend, monkeypatch):
     pretend(bicubic_mean(folder))
-    methods = evaluation.sweep(["bicubic"])
+    methods = baselines.sweep(["bicubic"])
     evaluation.evaluate(folder, SETTING, 2, methods)
     monkeypatch.setattr(metrics, "luma", lambda image: image.mean(dim=1, keepdim=True) * 219 + 16)
     with pytest.raises(SelfCheckFailed):
@@ -227,7 +207,7 @@ def test_set5_gives_the_paper_s_numbers(data_dir, device):
     # Soh et al., CVPR 2020, Tables 1 and 2, column Bicubic.
     table = {"g0.2d": 30.24, "g2.0d": 28.73, "gani_d": 28.15, "g1.3b": 30.54, "bicubic": 33.64}
     for name, printed in table.items():
-        methods = evaluation.sweep(["bicubic"])
+        methods = baselines.sweep(["bicubic"])
         rows = evaluation.evaluate(data_dir / "set5", kernels.parse(name), 2, methods, device=device)
         (average,) = evaluation.means(rows)
         assert average["psnr"] == pytest.approx(printed, abs=0.02)
@@ -245,7 +225,7 @@ def test_set5_with_one_altered_picture_is_refused(data_dir, tmp_path):
     rows = selfcheck.selfcheck(tmp_path)
     assert FAILED in {row["outcome"] for row in rows}
     with pytest.raises(SelfCheckFailed):
-        evaluation.evaluate(tmp_path / "set5", kernels.parse("bicubic"), 2, evaluation.sweep(["bicubic"]))
+        evaluation.evaluate(tmp_path / "set5", kernels.parse("bicubic"), 2, baselines.sweep(["bicubic"]))
 
 
 def test_the_exception_is_named_below_both_tables():

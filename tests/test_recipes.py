@@ -23,13 +23,15 @@ def test_every_recipe_begins_with_stage_1(model, budget):
     assert isinstance(plan.stages[0].config, PretrainConfig)
     assert plan.stages[0].config.network_input == "bicubic"
     last = plan.stages[-1].config
-    assert isinstance(last, MetaTrainConfig) if model == "mzsr" else last.network_input == "restored"
+    assert last.network_input == ("restored" if model.startswith("mzsr-plus") else "bicubic")
+    assert isinstance(last, PretrainConfig if model.startswith("mzsr-plus") else MetaTrainConfig)
+    assert last.scales == {"mzsr-x4": (4,), "mzsr-plus-multi": (2, 3, 4)}.get(model, (2,))
     assert plan.expect.endswith(".")
 
 
 @pytest.mark.parametrize(("model", "budget"), [("usrnet", "cpu"), ("mzsr", "tpu")])
 def test_other_recipes_are_refused(model, budget):
-    with pytest.raises(InputError, match=f"no recipe for {model} on a {budget}: choose mzsr or mzsr-plus, cpu or gpu"):
+    with pytest.raises(InputError, match=f"no recipe for {model} on a {budget}: choose mzsr, .*; cpu or gpu"):
         recipes.recipe(model, budget)
 
 

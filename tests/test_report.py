@@ -1,12 +1,15 @@
 """The table of ours beside the paper's: its order, its numbers, and its place in a text."""
 
 import shutil
+from pathlib import Path
 
 import pytest
 
-from mzsr_lib import report, reproduce, selfcheck
+from mzsr_lib import report, reproduce, selfcheck, tables
 from mzsr_lib.evaluation import COLUMNS
-from mzsr_lib.files import InputError, write_rows
+from mzsr_lib.files import InputError, read_rows, write_rows
+
+ROOT = Path(__file__).resolve().parents[1]
 
 
 def row(dataset="set5", kernel="g2.0d", method="bicubic", steps=0, psnr=28.72, outcome=selfcheck.PASSED, **more):
@@ -26,8 +29,7 @@ ROWS = [
     row(method="mzsr", psnr=34.9),
     row(method="pretrained", psnr=29.1),
     row(method="mzsr-plus", psnr=36.9),
-    row(psnr=28.70),
-    row(psnr=28.76, image="b.png"),
+    row(psnr=28.73),
     row("my-pictures", "mine", outcome=selfcheck.NOT_APPLICABLE, psnr=30),
     row(kernel="g0.2d", psnr=30.24),
 ]
@@ -35,10 +37,10 @@ ROWS = [
 
 def test_a_line_has_ours_beside_the_papers():
     header, _, *lines = report.table(ROWS).splitlines()
-    titles = "data set|kernel|bicubic|paper: bicubic|pre-trained|MZSR 0|MZSR 1|paper: MZSR 1|MZSR 10|paper: MZSR 10"
-    titles += "|MZSR-plus 0|MZSR-plus 1|MZSR-plus 10"
+    titles = "data set|kernel|bicubic|Tikhonov|ZSSR|pre-trained|MZSR 1|MZSR 10|MZSR-plus"
+    titles += "|paper: ZSSR|paper: MZSR 1|paper: MZSR 10"
     assert cells_of(header) == titles.split("|")
-    expected = "Set5 g2.0d 28.73 28.73 29.10 34.90 35.00 35.20 35.05 36.05 36.90 - -"
+    expected = "Set5 g2.0d 28.73 - - 29.10 35.00 35.05 36.90 34.90 35.20 36.05"
     assert cells_of(lines[1]) == expected.split()
 
 
@@ -50,11 +52,11 @@ def test_the_order_is_the_papers_and_the_unknown_comes_last():
 
 def test_what_was_not_measured_or_not_printed_is_a_dash():
     line = report.table(ROWS).splitlines()[-1]
-    assert cells_of(line) == ["my-pictures", "mine", "30.00", *["-"] * 10]
+    assert cells_of(line) == ["my-pictures", "mine", "30.00", *["-"] * 9]
 
 
 def test_ssim_has_a_table_of_its_own():
-    assert cells_of(report.table(ROWS, "ssim").splitlines()[3])[2:4] == ["0.845", "0.845"]
+    assert cells_of(report.table(ROWS, "ssim").splitlines()[3])[2::9] == ["0.845", "0.944"]
     with pytest.raises(InputError, match="no measure 'lpips': choose psnr or ssim"):
         report.table(ROWS, "lpips")
 
@@ -68,7 +70,7 @@ def test_differences_are_ours_minus_published():
 
 def test_two_results_for_one_place_are_refused():
     with pytest.raises(InputError, match="two results for bicubic on Set5"):
-        report.table([row(), row(scale=4)])
+        report.table([row(), row(selfcheck=selfcheck.NOT_APPLICABLE)])
 
 
 def test_the_known_exception_is_named_with_both_numbers():
@@ -80,17 +82,71 @@ def test_the_known_exception_is_named_with_both_numbers():
     assert report.readme_table(ROWS) == f"{report.table(ROWS)}\n\n{text}"
 
 
+def test_another_scale_has_a_table_of_its_own():
+    x4 = [row(scale=4, psnr=24.74), row(method="mzsr-plus", scale=4, psnr=30.0, weights="mzsr-plus-multi")]
+    assert report.table([*ROWS, *x4]) == report.table(ROWS)
+    assert cells_of(report.table([*ROWS, *x4], scale=4).splitlines()[2])[2:9] == ["24.74", *["-"] * 5, "30.00"]
+    text = report.readme_table([*ROWS, *x4])
+    assert text.startswith(report.readme_table(ROWS))
+    assert text.endswith("MZSR-plus has the weights `mzsr-plus-multi`.")
+    assert {cell["scale"] for cell in report.cells([*ROWS, *x4])} == {"2"}
+
+
+def test_weights_for_one_scale_go_before_those_for_several():
+    own, other = (
+        row(method="mzsr", steps=1, weights=name, psnr=p) for name, p in (("mzsr-x2", 31), ("mzsr-multi", 30))
+    )
+    for rows in ([own, other], [other, own]):
+        assert cells_of(report.table(rows).splitlines()[2])[6] == "31.00"
+        assert report.other_weights(rows, 2) == ""
+    assert cells_of(report.table([other]).splitlines()[2])[6] == "30.00"
+
+
+def test_a_mean_over_some_of_the_pictures_says_so():
+    rows = [row(image="a.png"), row(image="b.png"), row(method="mzsr", steps=1, psnr=31)]
+    assert cells_of(report.table(rows).splitlines()[2])[2:7] == ["28.72", "-", "-", "-", "31.00 (1)"]
+
+
+def filled(root, rows=ROWS):
+    """A project with rows, and a README with a place for their table."""
+    write_rows(root / "results" / "rows.csv", rows)
+    (root / "README.md").write_text(f"# Title\n\n{report.BEGIN}\nold\n{report.END}\n\nThe end.\n")
+    return root
+
+
 def test_the_readme_gets_the_table_and_keeps_the_rest(tmp_path):
-    write_rows(tmp_path / "results" / "rows.csv", ROWS)
-    before, after = "# Title\n\n", "\n\nThe end.\n"
-    readme = tmp_path / "README.md"
-    readme.write_text(f"{before}{report.BEGIN}\nold\n{report.END}{after}")
+    readme = filled(tmp_path) / "README.md"
     for _ in range(2):
-        report.refresh_readme(tmp_path)
+        report.refresh(tmp_path)
         text = readme.read_text()
         assert report.between_marks(text) == report.readme_table(ROWS)
-        assert text.startswith(before)
-        assert text.endswith(after)
+        assert text.startswith("# Title\n\n")
+        assert text.endswith("\n\nThe end.\n")
+    assert (tmp_path / "results" / "tables.md").read_text() == tables.as_markdown(ROWS)
+    assert report.outdated(tmp_path) == []
+
+
+def test_a_digit_that_changes_is_noticed_in_every_page(tmp_path):
+    report.refresh(filled(tmp_path))
+    changed = [{**ROWS[1], "psnr": "35.15"}, *ROWS[:1], *ROWS[2:]]
+    write_rows(tmp_path / "results" / "rows.csv", changed)
+    assert report.outdated(tmp_path) == ["README.md", "tables.md", "tables.tex"]
+    report.refresh(tmp_path)
+    (tmp_path / "results" / "tables.tex").unlink()
+    assert report.outdated(tmp_path) == ["tables.tex"]
+
+
+def test_the_pages_of_this_project_show_its_rows():
+    assert report.outdated(ROOT) == [], "run `make refresh`"
+
+
+def test_a_digit_of_the_measured_rows_shows_in_the_pages_of_this_project(tmp_path):
+    shutil.copy(ROOT / "README.md", tmp_path)
+    shutil.copytree(ROOT / "results", tmp_path / "results", ignore=lambda folder, names: {"jobs", "quick", "full"})
+    rows = read_rows(ROOT / "results" / "rows.csv")
+    rows[0]["psnr"] = str(float(rows[0]["psnr"]) + 1)
+    write_rows(tmp_path / "results" / "rows.csv", rows)
+    assert report.outdated(tmp_path) == ["README.md", "tables.md", "tables.tex"]
 
 
 def test_a_readme_without_marks_is_left_alone_and_the_reason_said(tmp_path):
@@ -98,14 +154,14 @@ def test_a_readme_without_marks_is_left_alone_and_the_reason_said(tmp_path):
     readme = tmp_path / "README.md"
     readme.write_text("# Title\n")
     with pytest.raises(InputError, match="has no place for the table"):
-        report.refresh_readme(tmp_path)
+        report.refresh(tmp_path)
     assert readme.read_text() == "# Title\n"
 
 
 def test_without_results_nothing_happens(tmp_path):
-    report.refresh_readme(tmp_path)
+    report.refresh(tmp_path)
     (tmp_path / "README.md").write_text("# Title\n")
-    report.refresh_readme(tmp_path)
+    report.refresh(tmp_path)
     assert (tmp_path / "README.md").read_text() == "# Title\n"
 
 

@@ -1,0 +1,104 @@
+"""PSNR after each update at test time, for several starting points: the rows behind the paper's Figure 3.
+
+    python benchmarks/updates_curve.py results/curves/updates_set5.csv --start "MZSR=mzsr-x2" [--start ...] [--zssr]
+
+The data set is taken from MZSR_DATA. One adaptation a picture is scored after every update; ZSSR's random
+start goes its own way (Adam on random crops) and is scored without self-ensemble and back-projection.
+A cell (data set, kernel, start) that is finished with the same weights is not measured again.
+"""
+
+import argparse
+import datetime
+import itertools
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+
+import torch
+from tqdm import tqdm
+
+from mzsr_lib import adaptation, downloads, files, images, kernels, metrics, weights, zero_shot
+from mzsr_lib.degradation import Degradation, from_setting
+from mzsr_lib.shapes import Images, OtherImages
+
+ZSSR = "ZSSR"
+# Yields (updates, super-resolved picture) of a low-resolution picture.
+Start = Callable[[Images, Degradation], Iterable[tuple[int, OtherImages]]]
+
+
+def adapted(loaded: weights.Weights, updates: int) -> Start:
+    """Return the start at trained weights: the picture after 0, 1, ... updates of one adaptation."""
+    network, begin = loaded.network, adaptation.starting_point(loaded.network)
+
+    def run(lr: Images, camera: Degradation) -> Iterator[tuple[int, OtherImages]]:
+        later = adaptation.adapt(network, begin, lr, camera, updates, loaded.rates, loaded.upscaler)
+        for step, params in enumerate(itertools.chain([begin], (params for params, _ in later))):
+            yield step, adaptation.super_resolve(network, params, lr, camera, loaded.upscaler)
+
+    return run
+
+
+def zssr(updates: int, seed: int) -> Start:
+    """Return ZSSR's random start: the picture after 0, 1, ... of its own updates, as the network gives it."""
+    config = zero_shot.ZeroShotConfig(steps=updates, seed=seed)
+
+    def run(lr: Images, camera: Degradation) -> Iterator[tuple[int, OtherImages]]:
+        network = zero_shot.start(config)
+        yield 0, adaptation.super_resolve(network, adaptation.starting_point(network), lr, camera)
+        for update in zero_shot.learn(network, lr, camera, config):
+            yield update.step, adaptation.super_resolve(network, update.params, lr, camera)
+
+    return run
+
+
+def scored(folder: Path, camera: Degradation, start: Start) -> Iterator[dict]:
+    """Yield the PSNR of every picture of a folder after every update that the start yields."""
+    for path in images.paths_in(folder):
+        hr = images.crop_to_multiple(images.load(path), camera.scale)
+        for steps, sr in start(camera(hr), camera):
+            yield {"image": path.name, "steps": steps, "psnr": round(metrics.protocol_psnr(sr, hr, camera.scale), 4)}
+
+
+def main() -> None:
+    """Measure what is missing, and write after every cell."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("output", type=Path)
+    parser.add_argument("--data", default="set5")
+    parser.add_argument("--kernels", nargs="+", default=["g0.2d", "g2.0d", "gani_d"])
+    parser.add_argument("--start", action="append", default=[], metavar="TITLE=WEIGHTS", help="may be repeated")
+    parser.add_argument("--zssr", action="store_true", help="ZSSR's random start as well")
+    parser.add_argument("--updates", type=int, default=10)
+    parser.add_argument("--seed", type=int, default=0, help="of ZSSR's start and crops")
+    parser.add_argument("--threads", type=int, default=1)
+    arguments = parser.parse_args()
+    torch.set_num_threads(arguments.threads)
+    files.check_writable(arguments.output)
+    starts = {}
+    for title, separator, name in (start.partition("=") for start in arguments.start):
+        if not separator:
+            parser.error(f"--start {title} should be TITLE=WEIGHTS")
+        loaded = weights.load(name)
+        starts[title] = (loaded.name, weights.fingerprint(name), adapted(loaded, arguments.updates))
+    if arguments.zssr:
+        starts[ZSSR] = ("", "", zssr(arguments.updates, arguments.seed))
+    folder, jobs = downloads.folder(arguments.data), itertools.product(arguments.kernels, starts.items())
+    for kernel, (title, (name, digest, start)) in tqdm(list(jobs)):
+        cell = {"dataset": arguments.data, "kernel": kernel, "start": title}
+        made = {"weights": Path(name).name, "weights_hash": digest, "updates": str(arguments.updates)}
+        if any((cell | made).items() <= row.items() for row in present(arguments.output)):
+            continue
+        facts = {"device": "cpu", "commit": files.git_commit(), "seed": arguments.seed}
+        facts["date"] = datetime.date.today().isoformat()
+        camera = from_setting(kernels.parse(kernel))
+        rows = [{**cell, **score, **made, **facts} for score in scored(folder, camera, start)]
+        # Read again: another run may have written in the meantime.
+        others = [row for row in present(arguments.output) if not cell.items() <= row.items()]
+        files.write_rows(arguments.output, others + rows)
+
+
+def present(output: Path) -> list[dict]:
+    """Return the rows that are there already."""
+    return files.read_rows(output) if output.exists() else []
+
+
+if __name__ == "__main__":
+    main()

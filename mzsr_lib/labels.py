@@ -1,0 +1,162 @@
+"""Charts side by side under one title, and words beside their lines and points that do not overlap."""
+
+from collections.abc import Mapping, Sequence
+from itertools import pairwise, product
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.text import Annotation, Text
+from matplotlib.transforms import Bbox, BboxBase
+
+from mzsr_lib.look import DPI, FONT_SIZE, GAP, INK, LINE, Drawing, sheet, text, tidy
+
+LEFT, RIGHT, TOP, BOTTOM, BETWEEN = 64, 24, 78, 52, 46  # px around the charts, and between two
+
+# Where a title may stand, seen from its point: right (1), left (-1) or in the middle; above (1), below (-1) or level.
+SIDES = ((1, 0), (-1, 0), (0, 1), (0, -1), (1, 1), (-1, 1), (1, -1), (-1, -1))
+REACHES = (7, 12, 19, 28, 40, 54)  # and how far, in points
+NEAR = 12  # what stands farther away is joined to its point by a thin line
+ALIGNMENT = {1: "left", -1: "right", 0: "center"}
+
+
+def side_by_side(
+    count: int, title: str, note: str, width: int, height: int, right: int = RIGHT
+) -> tuple[Drawing, list[Axes]]:
+    """Return a figure with charts side by side, under its title and a paler line.
+
+    Parameters
+    ----------
+    count
+        How many charts.
+    title, note
+        What is seen, and what has to be known about it.
+    width, height
+        Of the figure, px.
+    right
+        Empty px on the right, for `beside`.
+    """
+    figure = sheet(width, height)
+    text(figure, GAP, GAP, title, weight="bold", fontsize=FONT_SIZE + 1)
+    text(figure, GAP, GAP + LINE + 2, note, color="#555555")
+    side, axes = (width - LEFT - right - (count - 1) * BETWEEN) / count, []
+    for number in range(count):
+        left = LEFT + number * (side + BETWEEN)
+        box = (left / width, BOTTOM / height, side / width, (height - TOP - BOTTOM) / height)
+        axes.append(figure.add_axes(box))
+        tidy(axes[-1])
+        axes[-1].tick_params(labelcolor=INK)
+    return figure, axes
+
+
+def share_heights(axes: Sequence[Axes], bottom: float | None = None) -> None:
+    """Give charts the same range of PSNR, named once: from the lowest, or from `bottom`, to the highest."""
+    low, high = zip(*(one.get_ylim() for one in axes), strict=True)
+    for one in axes:
+        one.set_ylim(min(low) if bottom is None else bottom, max(high))
+    axes[0].set_ylabel("PSNR (dB)")
+
+
+def beside(axes: Axes, ends: Mapping[str, tuple[float, float]], shades: Mapping[str, str]) -> list[Annotation]:
+    """Write titles right of the chart, each at the height of its line's end, as near as keeps them apart.
+
+    Parameters
+    ----------
+    axes
+        With its final limits.
+    ends
+        By title, the last point (x, y) of its line.
+    shades
+        By title, its colour.
+    """
+    low, high = axes.get_ylim()
+    lines = {title: 1 + title.count("\n") for title in ends}
+    line = (high - low) * LINE / (axes.get_position().height * axes.figure.get_figheight() * DPI)
+    order = sorted(ends, key=lambda title: ends[title][1])
+    heights = spread([ends[title][1] for title in order], [lines[title] * line for title in order])
+    right = axes.get_xlim()[1]
+    look = {"fontsize": FONT_SIZE, "va": "center", "annotation_clip": False, "textcoords": "offset points"}
+    return [
+        axes.annotate(title, (right, height), xytext=(6, 0), color=shades[title], **look)
+        for title, height in zip(order, heights, strict=True)
+    ]
+
+
+def spread(places: Sequence[float], sizes: Sequence[float]) -> list[float]:
+    """Return rising places moved apart, each the middle of something that takes a size, by as little as possible.
+
+    What touches is kept together as a block in the middle of where its members wanted to be.
+
+    Examples
+    --------
+    >>> spread([0.0, 0.0, 9.0], [2.0, 2.0, 2.0])
+    [-1.0, 1.0, 9.0]
+    """
+    blocks: list[list[float]] = []  # start, length, members
+    for place, size in zip(places, sizes, strict=True):
+        blocks.append([place - size / 2, size, 1])
+        while len(blocks) > 1 and blocks[-2][0] + blocks[-2][1] > blocks[-1][0]:
+            (start, length, count), (other, more, added) = blocks[-2:]
+            # Each start is the mean of what its members would like; the later ones lie `length` further.
+            start = (start * count + (other - length) * added) / (count + added)
+            blocks[-2:] = [[start, length + more, count + added]]
+    edges, left = [], list(sizes)
+    for start, _, count in blocks:
+        for size in left[: int(count)]:
+            edges.append(start + size / 2)
+            start += size
+        left = left[int(count) :]
+    return edges
+
+
+def at_points(axes: Axes, titles: Mapping[str, tuple[tuple[float, float], str]]) -> list[Annotation]:
+    """Write a title at each point, where it covers no line, no other title and not the edge.
+
+    Parameters
+    ----------
+    axes
+        With all points and lines drawn. Its limits are kept from here on.
+    titles
+        By title, its point (x, y) and its colour.
+    """
+    axes.set(xlim=axes.get_xlim(), ylim=axes.get_ylim())
+    edges, written = axes.get_window_extent(), []
+    taken = [box for line in axes.lines for box in _along(axes, line.get_xydata())]
+    for title, (point, shade) in titles.items():
+        tried = (_written(axes, title, point, shade, place) for place in product(REACHES, SIDES))
+        for label in tried:
+            box = extent(label)
+            if _inside(box, edges) and not any(box.overlaps(other) for other in taken):
+                break
+            label.remove()
+        else:  # nowhere is free: then where it is looked for first
+            label = _written(axes, title, point, shade, (REACHES[0], SIDES[0]))
+        taken.append(extent(label))
+        written.append(label)
+    return written
+
+
+def extent(label: Annotation) -> Bbox:
+    """Return the box of a label's words, without its line, in px of the figure."""
+    label.get_window_extent()  # places the words
+    return Text.get_window_extent(label)
+
+
+def _along(axes: Axes, points: np.ndarray) -> list[Bbox]:
+    """Return small boxes that cover a line and its marks, in px of the figure."""
+    corners = axes.transData.transform(points)
+    steps = np.linspace(0, 1, 60)[:, None]
+    dense = [corners, *(start + steps * (end - start) for start, end in pairwise(corners))]
+    return [Bbox.from_extents(x - 4, y - 4, x + 4, y + 4) for x, y in np.concatenate(dense)]
+
+
+def _written(axes: Axes, title: str, point: tuple, shade: str, place: tuple[int, tuple[int, int]]) -> Annotation:
+    reach, (across, up) = place
+    look = {"ha": ALIGNMENT[across], "va": "center", "fontsize": FONT_SIZE, "color": shade}
+    away = (across * reach, up * (reach + 3))
+    if reach > NEAR:
+        look["arrowprops"] = {"arrowstyle": "-", "color": shade, "linewidth": 0.6, "shrinkA": 0, "shrinkB": 2}
+    return axes.annotate(title, point, xytext=away, textcoords="offset points", **look)
+
+
+def _inside(box: BboxBase, edges: BboxBase) -> bool:
+    return bool((edges.min <= box.min).all() and (box.max <= edges.max).all())

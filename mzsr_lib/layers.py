@@ -1,0 +1,97 @@
+"""Parts that several networks share: convolutions, their first weights, the up-sampler, the colour shift."""
+
+from collections.abc import Container
+
+import torch
+from torch import nn
+
+from mzsr_lib.shapes import Images, Tensor
+
+# Mean colour (R, G, B) of DIV2K, on which the networks of 2018 were trained; part of their released programs.
+DIV2K_MEAN = (0.4488, 0.4371, 0.4040)
+
+# How an up-sampler reaches each scale: one pixel shuffle, or two after one another.
+SHUFFLES = {2: (2,), 3: (3,), 4: (2, 2)}
+
+
+def convolution(channels: int, out: int) -> nn.Conv2d:
+    """Return a 3 x 3 convolution that keeps the size, with zeros around the picture."""
+    return nn.Conv2d(channels, out, 3, padding=1)
+
+
+def upsampler(channels: int, scale: int, activation: bool = False) -> nn.Sequential:
+    """Return what enlarges feature maps: convolutions to ``channels * step^2`` maps, each with a pixel shuffle.
+
+    Parameters
+    ----------
+    channels
+        Feature maps before and after.
+    scale
+        2, 3 or 4; 4 is two steps of 2 (Shi et al., CVPR 2016).
+    activation
+        Whether a ReLU stands before each shuffle.
+    """
+    layers: list[nn.Module] = []
+    for step in SHUFFLES[scale]:
+        layers.append(convolution(channels, channels * step**2))
+        layers += [nn.ReLU()] if activation else []
+        layers.append(nn.PixelShuffle(step))
+    return nn.Sequential(*layers)
+
+
+def exactly(layer: nn.Module, features: Tensor) -> Tensor:
+    """Return what a layer makes of features, in the precision of its weights, whatever autocast says.
+
+    A network that ends with the picture itself, and not with what is added to one, needs this: 8 bits of
+    bfloat16 are less than those of a picture.
+    """
+    with torch.autocast(features.device.type, enabled=False):
+        return layer(features.to(next(layer.parameters()).dtype))
+
+
+class ColourShift(nn.Module):
+    """Mix the three colours of every pixel and add one: fixed, but released weights bring their own.
+
+    Parameters
+    ----------
+    colour
+        (R, G, B), in the unit of the picture.
+    """
+
+    def __init__(self, colour: tuple[float, float, float]):
+        super().__init__()
+        self.register_buffer("weight", torch.eye(3)[:, :, None, None])
+        self.register_buffer("bias", torch.tensor(colour))
+
+    def forward(self, image: Images) -> Images:
+        """Return the shifted picture, of the same shape."""
+        # Sums and products, since autocast would round a convolution to bfloat16.
+        return (self.weight * image[:, None]).sum(dim=2) + self.bias[:, None, None]
+
+
+def initialise(
+    network: nn.Module, generator: torch.Generator | None, small: Container[nn.Module] = (), factor: float = 0.1
+) -> None:
+    """Give every convolution its first weights, in the order of the network.
+
+    Parameters
+    ----------
+    network
+        Its biases become zero.
+    generator
+        Draws the weights (He et al., ICCV 2015); without one they are zero, to be loaded.
+    small
+        Convolutions that get `factor` of it, such as the last of a residual branch: the sum then starts
+        next to the branch that goes around.
+    """
+    for layer in network.modules():
+        if not isinstance(layer, nn.Conv2d):
+            continue
+        nn.init.zeros_(layer.bias)
+        if generator is None:
+            nn.init.zeros_(layer.weight)
+            continue
+        nn.init.kaiming_normal_(layer.weight, nonlinearity="relu", generator=generator)
+        if layer in small:
+            with torch.no_grad():
+                layer.weight.mul_(factor)

@@ -1,0 +1,177 @@
+"""The PyTorch weights that the authors of CARN and RCAN released, read from a file the user has.
+
+Only the names in those files are facts of theirs: `nmhkahn/CARN-pytorch` (carn/model) and `yulunzhang/RCAN`
+(RCAN_TestCode/code/model) on GitHub.
+"""
+
+import pickle
+import re
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import torch
+
+from mzsr_lib.architectures import Network
+from mzsr_lib.carn import CARN
+from mzsr_lib.files import InputError
+from mzsr_lib.rcan import RCAN
+from mzsr_lib.shapes import Tensor
+
+SUFFIXES = (".pt", ".pth")
+State = Mapping[str, Tensor]
+# Under which some programs keep the weights, beside other things.
+WRAPPINGS = ("state_dict", "params_ema", "params", "model")
+
+
+def is_released(path: str | Path) -> bool:
+    """Say whether a file is read here: whether it ends in .pt or .pth."""
+    return Path(path).suffix.lower() in SUFFIXES
+
+
+def read(path: str | Path) -> tuple[Network, dict]:
+    """Return the network in a released file, on the CPU, and what is known of where its weights come from.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be read, or does not hold the weights of CARN or RCAN: the first name that is
+        missing, superfluous or of another shape is told.
+    """
+    path = Path(path)
+    state = _state(path)
+    if "entry.weight" in state:
+        network, name_in_file = _carn(path, state), carn_name(state)
+    elif "head.0.weight" in state:
+        network = _rcan(path, state)
+        name_in_file = rcan_name(network.settings["groups"], network.settings["blocks"])
+    else:
+        raise InputError(
+            f"{path} holds the released weights of neither CARN ('entry.weight' is missing) "
+            "nor RCAN ('head.0.weight' is missing): give another file."
+        )
+    _fill(network, state, name_in_file, path)
+    return network, _provenance(network, path)
+
+
+def _state(path: Path) -> dict[str, Tensor]:
+    """Return the tensors by name, without a wrapping and without the prefix of several GPUs."""
+    try:
+        # Tensors and plain values only: such a file cannot run code.
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except (OSError, EOFError, RuntimeError, KeyError, ValueError, pickle.UnpicklingError):
+        raise InputError(f"{path} cannot be read as PyTorch weights: damaged, or more than tensors.") from None
+    for key in WRAPPINGS:
+        if isinstance(state, Mapping) and isinstance(state.get(key), Mapping):
+            state = state[key]
+            break
+    if not isinstance(state, Mapping):
+        state = {}
+    return {str(name).removeprefix("module."): t for name, t in state.items() if isinstance(t, torch.Tensor)}
+
+
+def _count(pattern: str, state: State) -> int:
+    """Return one more than the largest number at the group of a pattern, 0 when no name has it."""
+    return max((int(found[1]) + 1 for name in state if (found := re.match(pattern, name))), default=0)
+
+
+def _channels(path: Path, state: State, name: str) -> int:
+    shape = state[name].shape
+    if len(shape) != 4 or shape[0] < 1:
+        raise InputError(f"{path} cannot be used: '{name}' is {_shown(shape)}, and not a convolution.")
+    return shape[0]
+
+
+def _scale(path: Path, state: State, prefix: str, channels: int) -> int:
+    """Return what an up-sampler enlarges by: 3 has nine times the channels, 4 a second convolution."""
+    weights = [name for name in state if name.startswith(prefix) and name.endswith(".weight")]
+    if not weights:
+        raise InputError(f"{path} cannot be used: '{prefix}0.weight' is missing.")
+    if state[f"{prefix}0.weight"].shape[0] == 9 * channels:
+        return 3
+    return 2 ** len(weights)
+
+
+def _carn(path: Path, state: State) -> CARN:
+    channels, blocks = _channels(path, state, "entry.weight"), _count(r"c(\d+)\.body\.0\.weight$", state) - 1
+    scales = [scale for scale in (2, 3, 4) if f"upsample.up{scale}.body.0.weight" in state]
+    return CARN(channels, max(blocks, 1), scales or [_scale(path, state, "upsample.up.body.", channels)])
+
+
+def _rcan(path: Path, state: State) -> RCAN:
+    channels = _channels(path, state, "head.0.weight")
+    groups, blocks = _count(r"body\.(\d+)\.body\.", state), _count(r"body\.0\.body\.(\d+)\.body\.", state)
+    squeeze = "body.0.body.0.body.3.conv_du.0.weight"
+    if squeeze not in state:
+        raise InputError(f"{path} holds no weights of RCAN: '{squeeze}' is missing.")
+    reduction = max(channels // state[squeeze].shape[0], 1)
+    return RCAN(channels, groups, blocks, reduction, _scale(path, state, "tail.0.", channels))
+
+
+def carn_name(state: State = ()) -> Callable[[str], str]:
+    """Return what gives the released name of one of CARN's tensors; files for one scale name no scale."""
+    single = any(name.startswith("upsample.up.") for name in state)
+
+    def name_in_file(name: str) -> str:
+        name = re.sub(r"^(un)?shift\.", lambda m: f"{'add' if m[1] else 'sub'}_mean.shifter.", name)
+        name = re.sub(r"parts\.(\d+)", lambda m: f"b{int(m[1]) + 1}", name.removeprefix("body."))
+        name = re.sub(r"joins\.(\d+)", lambda m: f"c{int(m[1]) + 1}.body.0", name)
+        return re.sub(r"^upsamplers\.(\d)", lambda m: f"upsample.up{'' if single else m[1]}.body", name)
+
+    return name_in_file
+
+
+def rcan_name(groups: int, blocks: int) -> Callable[[str], str]:
+    """Return what gives the released name of one of RCAN's tensors, for so many groups of so many blocks."""
+    patterns = {
+        r"^shift\.": "sub_mean.",
+        r"^unshift\.": "add_mean.",
+        r"^entry\.": "head.0.",
+        r"^exit\.": "tail.1.",
+        r"^end\.": f"body.{groups}.",
+        r"^upsampler\.": "tail.0.",
+        r"^groups\.(\d+)\.end\.": rf"body.\1.body.{blocks}.",
+        r"^groups\.(\d+)\.blocks\.(\d+)\.body\.": r"body.\1.body.\2.body.",
+        r"^groups\.(\d+)\.blocks\.(\d+)\.attention\.weigh\.": r"body.\1.body.\2.body.3.conv_du.",
+    }
+
+    def name_in_file(name: str) -> str:
+        pattern = next(pattern for pattern in patterns if re.match(pattern, name))
+        return re.sub(pattern, patterns[pattern], name)
+
+    return name_in_file
+
+
+def _fill(network: Network, state: State, name_in_file: Callable[[str], str], path: Path) -> None:
+    """Copy every tensor into the network; the fixed colour shifts may be missing."""
+    fixed = {name for name, _ in network.named_buffers()}
+    unused = set(state)
+    for name, own in network.state_dict().items():
+        theirs = name_in_file(name)
+        unused.discard(theirs)
+        if theirs not in state and name in fixed:
+            continue
+        problem = f"is {_shown(state[theirs].shape)}, not {_shown(own.shape)}" if theirs in state else "is missing"
+        if problem == "is missing" or state[theirs].shape != own.shape:
+            raise InputError(f"{path} does not hold the weights of {type(network).__name__}: '{theirs}' {problem}.")
+        own.copy_(state[theirs])
+    if unused:
+        first, name = min(unused), type(network).__name__
+        raise InputError(f"{path} does not hold the weights of {name}: '{first}' belongs to another network.")
+
+
+def _shown(shape: torch.Size) -> str:
+    return " x ".join(map(str, shape)) or "a number"
+
+
+def _provenance(network: Network, path: Path) -> dict:
+    """Return what a weights file of this library would say; RCAN's files name the blurred training by BD."""
+    settings = network.settings
+    plain = {} if "BD" in path.stem else {"bicubic_share": 1.0, "plain_share": 1.0}
+    return {
+        "network": settings,
+        "stage": "released",
+        "source": f"the released PyTorch weights of {type(network).__name__} in {path.name}, given by the user",
+        "scales": list(settings.get("scales") or [settings["scale"]]),
+        "input": {"kind": "none"},
+        "settings": plain,
+    }

@@ -1,0 +1,83 @@
+"""The command ``mzsr tables``: the paper's tables, measured."""
+
+from pathlib import Path
+from typing import Annotated
+
+from tyro.conf import arg
+
+from mzsr_lib.commands import DataRoot, Device, Seed, Weights, note
+from mzsr_lib.training_commands import MaxMinutes, check_limits
+
+Output = Annotated[
+    Path, arg(metavar="DIR", help="Folder of rows.csv and the tables. What is found there is not measured again.")
+]
+DataSets = Annotated[tuple[str, ...], arg(metavar="NAME", help="Data sets, or folders of sharp pictures beside them.")]
+Kernels = Annotated[
+    tuple[str, ...], arg(metavar="KERNEL", help="By default the paper's five; see mzsr evaluate --help.")
+]
+Scales = Annotated[tuple[int, ...], arg(metavar="2|3|4", help="Sizes of the high resolution / the low one.")]
+Methods = Annotated[tuple[str, ...], arg(metavar="NAME", help="By default every method that can be built.")]
+Updates = Annotated[
+    tuple[int, ...],
+    arg(
+        metavar="N",
+        help="Updates of the methods that begin with trained weights; by default 1 and 10 for mzsr, 0 for mzsr-plus. "
+        "zssr, at most 3000 by default, takes them when it is the only method.",
+    ),
+]
+Images = Annotated[int | None, arg(metavar="N", help="Only the first so many pictures of each data set: a rehearsal.")]
+
+
+def tables(
+    *,
+    data: DataRoot = None,
+    output: Output = Path("results"),
+    datasets: DataSets = ("set5", "bsd100"),
+    kernels: Kernels = (),
+    scales: Scales = (2,),
+    methods: Methods = (),
+    steps: Updates = (),
+    weights: Weights = None,
+    images: Images = None,
+    max_minutes: MaxMinutes = None,
+    seed: Seed = 0,
+    device: Device = "auto",
+) -> None:
+    """Measure data sets, kernels, scales and methods, and write the paper's tables with our numbers in them.
+
+    The same command continues after an interruption, and several processes share the work:
+    torchrun --nproc-per-node 4 -m mzsr_lib.cli tables ...
+
+    Example: mzsr tables --data DIR --datasets set5 bsd100 --methods bicubic mzsr --steps 1 10 --output results
+    """
+    import torch
+
+    from mzsr_lib import baselines, distributed, jobs, sweeps
+    from mzsr_lib.kernels import named, parse
+
+    check_limits(max_minutes)
+    jobs.check_count(images)
+    settings = [parse(kernel) for kernel in kernels or named()]
+    places = jobs.folders(datasets, data)
+    group = distributed.join(device)
+    # Pictures come in many sizes: looking for the fastest convolution of each would cost more than it saves.
+    torch.backends.cudnn.benchmark = False
+    try:
+        names, say = methods or baselines.METHODS, note if group.leads else lambda sentence: None
+        built = {s: jobs.methods_for(names, s, steps, weights, seed, group.device, say) for s in scales}
+        planned = jobs.plan(places, settings, built, seed, images)
+        missing = sweeps.run(planned, output, group, max_minutes, progress=True)
+        if group.leads:
+            _report(len(planned), missing, output)
+    finally:
+        distributed.leave()
+
+
+def _report(count: int, missing: int, output: Path) -> None:
+    """Write the tables, and say what is there."""
+    from mzsr_lib import tables
+
+    if missing:
+        print(f"Time is up, {count - missing} of {count} jobs are done: the same command goes on from here.")
+    if (output / "rows.csv").exists():
+        print("\n".join(map(str, [output / "rows.csv", *tables.write(output)])))

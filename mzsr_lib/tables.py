@@ -1,0 +1,197 @@
+"""The paper's tables with our numbers in them: laid out once, written as Markdown and as LaTeX."""
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from statistics import fmean
+from typing import NamedTuple
+
+from mzsr_lib import baselines, evaluation, jobs, kernels, published, selfcheck, uncertainty
+from mzsr_lib.evaluation import Row
+from mzsr_lib.files import atomic_path, read_rows
+from mzsr_lib.typesetting import PACKAGES, Cell, Layout, Piece, latex, markdown
+
+DATASETS = {"set5": "Set5", "set14": "Set14", "bsd100": "BSD100", "urban100": "Urban100"}
+KERNELS = ("g0.2d", "g2.0d", "gani_d", "g1.3b")
+DIGITS = {"psnr": 2, "ssim": 4}
+
+# From the left, as in the paper; what it has not stands where it belongs, and what nobody knows comes last.
+ORDER = ("nearest", "bilinear", "bicubic", "aligned", "landweber", "tikhonov", "pretrained", "carn", "rcan", "ikc")
+ORDER += ("zssr", "mzsr multi-scale", "mzsr", "mzsr-plus")
+# Of these methods other numbers of updates are measured too; they stand in the rows only.
+SHOWN = {"mzsr": jobs.UPDATES["mzsr"], "mzsr-plus": (0,)}
+
+
+class Column(NamedTuple):
+    """A method, its updates, and what its weights are called if they are not its own for the scale."""
+
+    method: str
+    steps: int = 0
+    weights: str = ""
+
+
+Place = tuple[str, str, int]
+DASH: Cell = (Piece("-"),)
+
+
+def column_of(row: Row) -> Column:
+    """Return the column in which a row, or a mean, stands."""
+    method, weights = str(row["method"]), Path(str(row["weights"])).stem
+    own = weights in ("", f"{method}-x{row['scale']}")
+    return Column(method, int(row["steps"]), "" if own else weights.removeprefix(f"{method}-"))
+
+
+def title(column: Column) -> str:
+    """Return the head of a column, such as ``MZSR 10``: the updates are named where the method has a choice."""
+    entry = baselines.REGISTRY.get(column.method)
+    known = {"ikc": "IKC", "mzsr multi-scale": "MZSR multi-scale"}
+    text = entry.title if entry else known.get(column.method, column.method.upper())
+    if column.steps and (column.method in SHOWN or not entry or column.steps != entry.updates):
+        text += f" {column.steps}"
+    return f"{text} ({column.weights})" if column.weights else text
+
+
+def collect(rows: Sequence[Row]) -> dict[Place, dict[Column, dict[str, Row]]]:
+    """Return the rows to be shown by (data set, kernel, scale), then by column, then by picture, all in order."""
+    found: dict[Place, dict[Column, dict[str, Row]]] = {}
+    for row in sorted(rows, key=evaluation.place):
+        column = column_of(row)
+        if column.steps in SHOWN.get(column.method, (column.steps,)):
+            place = str(row["dataset"]), str(row["kernel"]), int(row["scale"])
+            found.setdefault(place, {}).setdefault(column, {})[str(row["image"])] = row
+    return found
+
+
+def printed(place: Place, cells: Mapping[Column, Mapping[str, Row]]) -> dict[Column, published.Value]:
+    """Return what the paper prints for a setting, if the self-check says that it can be compared."""
+    outcomes = {row["selfcheck"] for members in cells.values() for row in members.values()}
+    if not outcomes <= {selfcheck.PASSED, selfcheck.EXCEPTION}:
+        return {}
+    names = {published.plain(name): name for name in (*ORDER, *baselines.METHODS)}
+    found = {}
+    for (method, steps), value in published.cells(*place).items():
+        name = names[method]
+        found[Column(name, baselines.REGISTRY[name].updates if steps is None else steps)] = value
+    return found
+
+
+def marks(values: Mapping[Column, float], digits: int) -> dict[Column, str]:
+    """Return which value is best and which second, as printed: equal ones are marked alike, and one alone is not."""
+    shown = {column: f"{value:.{digits}f}" for column, value in values.items()}
+    ranks = sorted(set(shown.values()), key=float, reverse=True)[:2] if len(values) > 1 else []
+    styles = dict(zip(ranks, ("best", "second"), strict=False))
+    return {column: styles.get(text, "") for column, text in shown.items()}
+
+
+def complete(cells: Mapping[Column, Mapping[str, Row]]) -> dict[Column, Mapping[str, Row]]:
+    """Return the columns that were measured on every picture on which any was: these can be compared."""
+    every = set().union(*cells.values())
+    return {column: members for column, members in cells.items() if members.keys() == every}
+
+
+def _measured(cells: Mapping[Column, Mapping[str, Row]], columns: Sequence[Column]) -> list[Cell]:
+    """Return a line of means, the best and second best marked; the number of pictures where some are missing."""
+    line, whole = {}, complete(cells)
+    means = {m: {c: fmean(float(r[m]) for r in rows.values()) for c, rows in cells.items()} for m in DIGITS}
+    styles = {m: marks({c: means[m][c] for c in whole}, digits) for m, digits in DIGITS.items()}
+    for column, members in cells.items():
+        pieces = [Piece(f"{means[m][column]:.{n}f}", styles[m].get(column, "")) for m, n in DIGITS.items()]
+        line[column] = (*pieces, *([] if column in whole else [Piece(f"{len(members)} pictures")]))
+    return [line.get(column, DASH) for column in columns]
+
+
+def _published(values: Mapping[Column, published.Value], columns: Sequence[Column]) -> list[Cell]:
+    """Return the line below it, of what the paper prints."""
+    texts = {c: " / ".join(f"{getattr(value, m):.{n}f}" for m, n in DIGITS.items()) for c, value in values.items()}
+    return [(Piece(texts[column], "published"),) if column in texts else DASH for column in columns]
+
+
+def _rank(column: Column) -> tuple:
+    return [*ORDER, column.method].index(column.method), column.method, column.weights, column.steps
+
+
+def paper_layout(name: str, found: Mapping[Place, Mapping], wanted: Callable[[str, int], bool]) -> Layout | None:
+    """Return a table as the paper lays it out, PSNR / SSIM by data set and method, for the settings that are wanted.
+
+    Below each line of ours stands what the paper prints. Without a measured row there is no table.
+    """
+    order = list(kernels.named())
+    places = sorted(filter(lambda place: wanted(*place[1:]), found), key=lambda p: [*order, p[1]].index(p[1]))
+    here = {place: found[place] for place in places}
+    known = {place: printed(place, cells) for place, cells in here.items()}
+    columns = sorted({c for place, cells in here.items() for c in (*cells, *known[place])}, key=_rank)
+    lines, notes = [], {}
+    for place, cells in here.items():
+        names = [(Piece(place[1]),), (Piece(DATASETS.get(place[0], place[0])),)]
+        lines.append([*names, (Piece("measured"),), *_measured(cells, columns)])
+        if known[place]:
+            lines.append([*names, (Piece("published", "published"),), *_published(known[place], columns)])
+        if any(row["selfcheck"] == selfcheck.EXCEPTION for members in cells.values() for row in members.values()):
+            notes[selfcheck.exception_note(*place)] = None
+    return Layout(name, ["kernel", "data set", "", *map(title, columns)], lines, list(notes)) if lines else None
+
+
+def spread_layout(name: str, found: Mapping[Place, Mapping], scale: int) -> Layout | None:
+    """Return each mean with its 95 % interval, and on which share of the pictures the method wins."""
+    lines = []
+    for place, cells in found.items():
+        if place[2] != scale:
+            continue
+        won = uncertainty.wins({c: [float(rows[i]["psnr"]) for i in rows] for c, rows in complete(cells).items()})
+        for column in sorted(cells, key=_rank):
+            words = [DATASETS.get(place[0], place[0]), place[1], title(column)]
+            numbers = [str(len(cells[column]))]
+            for measure, digits in DIGITS.items():
+                values = [float(row[measure]) for row in cells[column].values()]
+                low, high = uncertainty.interval(values)
+                numbers += [f"{fmean(values):.{digits}f}", f"{low:.{digits}f} to {high:.{digits}f}"]
+            numbers.append(f"{100 * won[column]:.0f} %" if column in won else "-")
+            lines.append([(Piece(text),) for text in (*words, *numbers)])
+    heads = ["data set", "kernel", "method", "pictures", "PSNR", "95 %", "SSIM", "95 %", "wins"]
+    return Layout(name, heads, lines, long=True) if lines else None
+
+
+def layouts(rows: Sequence[Row]) -> list[Layout]:
+    """Return every table that the rows fill, the paper's first."""
+    found = collect(rows)
+    asked = [
+        paper_layout("Table 1: bicubic, x2", found, lambda kernel, scale: (kernel, scale) == ("bicubic", 2)),
+        paper_layout("Table 2: four kernels, x2", found, lambda kernel, scale: kernel in KERNELS and scale == 2),
+        paper_layout("Table 3: x4", found, lambda kernel, scale: scale == 4),
+        paper_layout("x3, not in the paper", found, lambda kernel, scale: scale == 3),
+        paper_layout("Other kernels, x2", found, lambda k, scale: scale == 2 and k not in (*KERNELS, "bicubic")),
+        *(spread_layout(f"Intervals and wins, x{scale}", found, scale) for scale in (2, 3, 4)),
+    ]
+    return [layout for layout in asked if layout]
+
+
+INTRODUCTION = """
+PSNR in dB and SSIM on the luma (the paper's protocol), means over a data set. *measured* is this library, *published*
+what the paper prints (its Tables 1 and 2, and the one of scale 4); the two are never mixed. Of the measured values of
+a line the best is bold and the second best underlined. A number after a method is its updates; MZSR without updates
+and MZSR-plus with some are in the rows only.
+
+The intervals hold 95 % of the means of 10,000 resamplings of the pictures (percentile bootstrap). *wins* is the share
+of the pictures on which a method has the highest PSNR of all in its data set and kernel; equal ones share a picture.
+""".strip()
+MADE = "Made from rows.csv by `mzsr tables` and `make refresh`: do not edit."
+
+
+def as_markdown(rows: Sequence[Row]) -> str:
+    """Return all tables as a Markdown page."""
+    return "\n\n".join(["# Tables", MADE, INTRODUCTION, *map(markdown, layouts(rows))]) + "\n"
+
+
+def as_latex(rows: Sequence[Row]) -> str:
+    """Return all tables as LaTeX, to be put into a text."""
+    needs = f"% {MADE}\n% In the preamble: \\usepackage{{{','.join(PACKAGES)}}}"
+    return "\n\n".join([needs, *map(latex, layouts(rows))]) + "\n"
+
+
+def write(folder: str | Path) -> list[Path]:
+    """Write ``tables.md`` and ``tables.tex`` beside ``rows.csv``, from it, and return their paths."""
+    rows = read_rows(Path(folder) / "rows.csv")
+    texts = {"tables.md": as_markdown(rows), "tables.tex": as_latex(rows)}
+    for name, text in texts.items():
+        with atomic_path(Path(folder) / name) as temporary:
+            temporary.write_text(text, encoding="utf-8")
+    return [Path(folder) / name for name in texts]
