@@ -18,7 +18,7 @@ from pathlib import Path
 import torch
 from tqdm import tqdm
 
-from mzsr_lib import baselines, downloads, files, images, kernels, metrics
+from mzsr_lib import baselines, downloads, evaluation, files, images, kernels, metrics
 from mzsr_lib.degradation import Degradation, from_setting
 from mzsr_lib.methods import Method
 from mzsr_lib.shapes import OtherImages
@@ -83,17 +83,17 @@ def main() -> None:
     built = methods()
     for sweep, error, name in tqdm(list(cells())):
         _, unit, _ = SWEEPS[sweep]
-        cell = {"dataset": arguments.data, "size": str(arguments.size), "sweep": sweep}
-        cell |= {"error": str(error), "unit": unit, "method": name}
+        cell = {"dataset": arguments.data, "size": arguments.size, "sweep": sweep, "error": error, "unit": unit}
+        cell = {key: str(value) for key, value in (cell | evaluation.described(built[name])).items()}
         rows = files.read_rows(arguments.output) if arguments.output.exists() else []
         if sum(cell.items() <= row.items() for row in rows) == len(pictures):
             continue
-        method, true = built[name], from_setting(told(sweep, 0))
+        true = from_setting(told(sweep, 0))
         believed = true if error == UNTOLD else from_setting(told(sweep, error))
-        facts = {"steps": method.steps, "weights": method.weights, "device": "cpu"}
-        facts |= {"commit": files.git_commit(), "seed": 0, "date": datetime.date.today().isoformat()}
-        rows = [row for row in rows if not cell.items() <= row.items()]
-        rows += [{**cell, **score, **facts} for score in scored(method, true, believed, pictures)]
+        facts = {"device": "cpu", "commit": files.git_commit(), "seed": 0, "date": datetime.date.today().isoformat()}
+        place = {key: cell[key] for key in ("dataset", "size", "sweep", "error", "method", "steps")}
+        rows = [row for row in rows if not place.items() <= row.items()]
+        rows += [{**cell, **score, **facts} for score in scored(built[name], true, believed, pictures)]
         files.write_rows(arguments.output, rows)
 
 

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 
-from mzsr_lib import files, images, kernels, metrics, tables
+from mzsr_lib import evaluation, files, images, kernels, metrics, tables
 from mzsr_lib.charts import method_title
 from mzsr_lib.degradation import from_setting
 from mzsr_lib.files import InputError
@@ -57,7 +57,7 @@ def measure(folder: str | Path, methods: Iterable[Method], scenes: Sequence[Scen
     Parameters
     ----------
     folder
-        Where to; what it holds of the same scene, method and number of updates is not measured again.
+        Where to; what it holds of the same scene, method and weights is not measured again.
     methods
         See `baselines.build`.
     scenes
@@ -67,33 +67,30 @@ def measure(folder: str | Path, methods: Iterable[Method], scenes: Sequence[Scen
     rows = files.read_rows(folder / SCORES) if (folder / SCORES).exists() else []
     for method in methods:
         for scene in scenes:
-            if not any(_cell(scene, method).items() <= row.items() for row in rows):
-                rows.append(_measured(folder, scene, method))
+            cell = _cell(scene, method)
+            if not any(cell.items() <= row.items() for row in rows):
+                new = cell | _measured(folder, scene, method)
+                rows = [row for row in rows if row["file"] != new["file"]] + [new]
                 files.write_rows(folder / SCORES, rows)
 
 
 def _cell(scene: Scene, method: Method) -> dict[str, str]:
     """Return what tells one result from the others, as it stands in the file."""
-    place = {name: str(value) for name, value in zip(("top", "left", "size"), scene.crop, strict=True)}
-    return {
-        "picture": scene.picture,
-        "kernel": scene.kernel,
-        **place,
-        "method": method.name,
-        "steps": str(method.steps),
-    }
+    place = dict(zip(("top", "left", "size"), scene.crop, strict=True))
+    cell = {"picture": scene.picture, "kernel": scene.kernel, **place, **evaluation.described(method)}
+    return {key: str(value) for key, value in cell.items()}
 
 
 def _measured(folder: Path, scene: Scene, method: Method) -> dict[str, object]:
-    """Super-resolve a picture, write its crop, and return the row."""
+    """Super-resolve a picture, write its crop, and return what is to be noted."""
     hr = images.crop_to_multiple(images.example(scene.picture), SCALE)
     camera = from_setting(kernels.parse(scene.kernel), SCALE)
     sr = method(camera(hr), camera)
     file = f"{scene.picture}-{scene.kernel}-{method.name}-{method.steps}.png"
     images.save(folder / file, cut(sr, scene.crop))
-    scores = {"psnr": round(metrics.protocol_psnr(sr, hr, SCALE), 3), "file": file, "weights": method.weights}
+    scores = {"psnr": round(metrics.protocol_psnr(sr, hr, SCALE), 3), "file": file}
     facts = {"device": str(sr.device), "commit": files.git_commit(), "seed": 0}
-    return {**_cell(scene, method), **scores, **facts, "date": datetime.date.today().isoformat()}
+    return {**scores, **facts, "date": datetime.date.today().isoformat()}
 
 
 def comparison(folder: str | Path) -> Drawing:
