@@ -1,7 +1,7 @@
 """What each choice of meta-training brings, on one budget: a reduced network, three seeds, held-out photographs.
 
     python benchmarks/ablations.py results/ablations.csv --runs RUNS --data bsds500-train bsds500-test --extra set14
-    python benchmarks/ablations.py results/ablations.csv --table
+    python benchmarks/ablations.py results/ablations.csv --table --figures figures
 
 One budget is the same number of operations in the convolutions, as torch counts them: a variant whose update
 costs more takes fewer updates. Each variant changes one thing of `BASE`. A pair (variant, seed) that is already
@@ -20,12 +20,24 @@ from pathlib import Path
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from mzsr_lib import ablations, adaptation, data, distributed, files, images, kernels, meta_training, training, weights
+from mzsr_lib import (
+    ablations,
+    adaptation,
+    data,
+    distributed,
+    files,
+    images,
+    kernels,
+    look,
+    meta_training,
+    training,
+    weights,
+)
 from mzsr_lib.degradation import Degradation, from_setting
 from mzsr_lib.meta_training import MetaTrainConfig
 from mzsr_lib.networks import SRNetwork, parameter_count
+from mzsr_lib.pretrain_config import PretrainConfig
 from mzsr_lib.shapes import OtherImages
-from mzsr_lib.training import PretrainConfig
 
 CHANNELS, LAYERS = 32, 6
 UPDATES = 400  # of the base; what they cost is the budget of every variant, and of the pre-training
@@ -54,7 +66,7 @@ class Variant:
 
     change: Mapping[str, object] = field(default_factory=dict)
     start: str = "pretrained"
-    budgets: int = 1
+    budgets: float = 1
     anneal: float = 0.8
 
 
@@ -63,6 +75,7 @@ VARIANTS = {
     "pretrained": Variant(budgets=0),
     "random": Variant(start="random"),
     "random-double": Variant(start="random", budgets=2),
+    "fewer-updates": Variant(budgets=0.6),  # as many as second order, uniform and annealed can afford
     "second-order": Variant({"first_order": False}),
     "uniform": Variant({"query_weights": "uniform"}),
     "annealed": Variant({"query_weights": "annealed"}),
@@ -79,6 +92,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("output", type=Path)
     parser.add_argument("--table", action="store_true", help="print the results that are there, and train nothing")
+    parser.add_argument("--figures", type=Path, help="with --table: write ablations.png and .svg to this folder")
     parser.add_argument("--runs", type=Path, help="folder of the pre-trained starts")
     parser.add_argument("--data", nargs="+", type=Path, default=[], help="folders of training photographs")
     parser.add_argument("--extra", type=Path, help="a folder to be scored with g2.0d as well, such as set14")
@@ -86,8 +100,7 @@ def main() -> None:
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
     arguments = parser.parse_args()
     if arguments.table:
-        print(ablations.table(files.read_rows(arguments.output)))
-        return
+        return show(files.read_rows(arguments.output), arguments.figures)
     if arguments.runs is None or not arguments.data:
         parser.error("to train, give --runs and --data; to see what is there, --table")
     torch.set_num_threads(1)
@@ -99,6 +112,14 @@ def main() -> None:
             if not any((row["variant"], row["seed"]) == (name, str(seed)) for row in rows):
                 new = measure(name, seed, pictures, arguments.data, arguments.runs, sets)
                 files.write_rows(arguments.output, rows + new)
+
+
+def show(rows: Sequence[Mapping], folder: Path | None) -> None:
+    """Print a table for each set of photographs, and draw the held-out ones."""
+    for pictures in dict.fromkeys(row["set"] for row in rows):
+        print(f"{pictures}\n\n{ablations.table(rows, pictures=pictures)}\n")
+    for suffix in look.SUFFIXES if folder else ():
+        look.save(ablations.figure(rows), folder / f"ablations{suffix}")
 
 
 def scored_sets(pictures: data.Pictures, extra: Path | None) -> dict[str, Score]:

@@ -7,6 +7,7 @@ The values of the shipped weights are chosen by this table: never by a test set.
 
 import argparse
 import datetime
+import itertools
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -28,19 +29,21 @@ def main() -> None:
     parser.add_argument("output", type=Path)
     parser.add_argument("--weights", required=True)
     parser.add_argument("--data", nargs="+", type=Path, required=True)
+    parser.add_argument("--scales", nargs="+", type=int, default=[2])
+    parser.add_argument("--only", nargs="+", help="names of options, by default all")
     parser.add_argument("--size", type=int, default=192, help="middle of each photograph, px")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
-    held_out = [images.centre_crop(p, arguments.size, 4) for p in data.read_pictures(arguments.data).held_out]
+    held_out = [images.centre_crop(p, arguments.size, 12) for p in data.read_pictures(arguments.data).held_out]
     loaded = weights.load(arguments.weights)
     facts = {"commit": loaded.provenance["commit"], "seed": loaded.provenance["seed"], "device": "cpu"}
     facts["date"] = datetime.date.today().isoformat()
-    rows = []
-    for name, option in tqdm(options(loaded).items()):
+    rows, chosen = [], {n: o for n, o in options(loaded).items() if n in (arguments.only or [n])}
+    for (name, option), scale in tqdm(list(itertools.product(chosen.items(), arguments.scales))):
         for setting in kernels.named().values():
-            psnr, seconds = score(option, from_setting(setting), held_out)
+            psnr, seconds = score(option, from_setting(setting, scale), held_out)
             numbers = {"psnr": f"{psnr:.3f}", "seconds": f"{seconds:.2f}"}
-            rows.append({"option": name, "setting": setting.name, **numbers, **facts})
+            rows.append({"option": name, "setting": setting.name, "scale": scale, **numbers, **facts})
     files.write_rows(arguments.output, rows)
 
 

@@ -24,6 +24,7 @@ VARIANTS = {
     "random-double": ("pre-training", "none, two budgets"),
     "one-step": ("inner steps", "1"),
     "five-steps": ("inner steps", "5"),
+    "fewer-updates": ("training updates", "240 of 400"),
     "second-order": ("order", "second"),
     "uniform": ("query weights", "uniform"),
     "annealed": ("query weights", "annealed"),
@@ -128,7 +129,7 @@ def variants(rows: Sequence[Mapping], questions: Sequence[str] = ()) -> list[str
 def table(rows: Sequence[Mapping], questions: Sequence[str] = (), pictures: str = "held-out") -> str:
     """Return a Markdown table: PSNR after 0, 1 and 10 updates, and what is gained over the base.
 
-    A difference whose interval holds zero is called no difference.
+    Where the interval of a difference holds zero, these runs show none; that does not prove that there is none.
 
     Parameters
     ----------
@@ -158,11 +159,11 @@ def _written(found: Estimate) -> str:
 
 
 def words(difference: Estimate) -> str:
-    """Return a difference as a table writes it: with its sign, its interval, and whether it is one."""
+    """Return a difference as a table writes it: with its sign, its interval, and whether these runs show one."""
     if not math.isfinite(difference.half):
         return f"{difference.mean:+.2f}, one seed"
     shown = f"{difference.mean:+.2f} ± {difference.half:.2f}"
-    return shown if difference.clear else f"{shown}, no difference"
+    return shown if difference.clear else f"{shown}, none shown"
 
 
 def figure(rows: Sequence[Mapping], questions: Sequence[str] = (), pictures: str = "held-out") -> Drawing:

@@ -116,11 +116,11 @@ _RECIPES = {
     ),
     ("mzsr-x4", "cpu"): Recipe(
         (_FIRST, Stage("meta-train-x4", fourfold())),
-        "Measured on the CPU: 41 + XX minutes; held-out after 0 / 1 / 10 updates XX dB.",
+        "Measured on the CPU: 41 + 45 minutes, the latter on half a core; held-out after 0 / 1 / 10 updates 26.9 / 27.1 / 27.2 dB.",
     ),
     ("mzsr-plus-multi", "cpu"): Recipe(
         (_FIRST, Stage("plus", PretrainConfig.plus()), Stage("several", several())),
-        "Measured on the CPU: 41 + 96 + XX minutes on one core; held-out XX dB.",
+        "Measured on the CPU: 41 + 96 + 76 minutes, the last on half a core; held-out, all three scales, 30.10 dB.",
         inputs.Restored(mu=5e-4, next_mu=1e-3, passes=2, final_mu=3e-3),
     ),
     ("mzsr", "gpu"): Recipe(

@@ -30,6 +30,13 @@ Preset = Annotated[
 Init = Annotated[
     str | None, arg(metavar="NAME|FILE|none", help="Weights to start from: shipped ones, a file, or none (random).")
 ]
+Model = Annotated[
+    str,
+    arg(
+        metavar="mzsr|mzsr-plus|mzsr-x4|mzsr-plus-multi",
+        help="The paper's model or the kernel-aware one, for scale 2, 4 or 2 to 4.",
+    ),
+]
 MaxMinutes = Annotated[
     float | None, arg(metavar="N", help="Stop cleanly after so many minutes; the same command continues.")
 ]
@@ -125,13 +132,7 @@ def meta_train_command(name: str = "paper") -> Callable[..., None]:
 
 def train_all(
     *,
-    model: Annotated[
-        str,
-        arg(
-            metavar="mzsr|mzsr-plus|mzsr-x4|mzsr-plus-multi",
-            help="The paper's, or the kernel-aware one; x2, or as named.",
-        ),
-    ],
+    model: Model,
     output: Annotated[Path, arg(metavar="DIR", help="Folder of the runs. What is found there is continued.")],
     budget: Annotated[
         str, arg(metavar="cpu|gpu", help="The settings of the shipped weights, or longer ones for a GPU.")
