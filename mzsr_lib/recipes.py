@@ -116,7 +116,7 @@ _RECIPES = {
     ),
     ("mzsr-x4", "cpu"): Recipe(
         (_FIRST, Stage("meta-train-x4", fourfold())),
-        "Measured on the CPU: 41 + 45 minutes, the latter on half a core; held-out after 0 / 1 / 10 updates 26.9 / 27.1 / 27.2 dB.",
+        "Measured on the CPU: 41 + 45 minutes, half a core; held-out after 0 / 1 / 10 updates 26.9 / 27.1 / 27.2 dB.",
     ),
     ("mzsr-plus-multi", "cpu"): Recipe(
         (_FIRST, Stage("plus", PretrainConfig.plus()), Stage("several", several())),
