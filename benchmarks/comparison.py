@@ -27,8 +27,7 @@ def methods(updates: int) -> list[Method]:
         return zero_shot.zero_shot(lr, camera, config, progress=True).sr
 
     found = [baselines.build("bicubic"), baselines.build("tikhonov"), baselines.build("pretrained")]
-    found += [baselines.build("mzsr", 10), baselines.build("mzsr-plus", 0)]
-    return [*found, Method("zssr", updates, "", zssr)]
+    return [*found, Method("zssr", updates, "", zssr), baselines.build("mzsr", 10), baselines.build("mzsr-plus", 0)]
 
 
 def main() -> None:

@@ -91,8 +91,8 @@ def updates(path: str | Path) -> Drawing:
     name = DATASETS.get(rows[0]["dataset"], rows[0]["dataset"])
     title = f"What updates at test time bring from each starting point: {name}, scale 2"
     note = "filled marks and lines: measured; open marks: the paper's Figure 3, read off the graph (\u00b10.2 dB)"
-    width = max(270 * len(kernels) + 260, 760)
-    figure, panels = labels.side_by_side(len(kernels), title, note, width, 430, right=190)
+    width = max(270 * len(kernels) + 300, 800)
+    figure, panels = labels.side_by_side(len(kernels), title, note, width, 430, right=235)
     bottom = min(means.values()) - 1
     for kernel, axes in zip(kernels, panels, strict=True):
         shades, ends = {start: colour(start) for start in starts}, {}
