@@ -166,7 +166,8 @@ class AdaptationExplorer(Explorer):
         updates: int = 1,
     ):
         self._weights = weights.load(weights_name)
-        self.hr = middle(hr, SMALL_SIDE, self._weights.scale)
+        self._scale = self._weights.scales[0]
+        self.hr = middle(hr, SMALL_SIDE, self._scale)
         self._runs: dict[tuple[float, ...], _Run] = {}
         self._name = "MZSR-plus" if self._weights.name.startswith("mzsr-plus") else "MZSR"
         figure = look.sheet(FIVE[0], FIVE[1] + Curve.HEIGHT)
@@ -178,13 +179,13 @@ class AdaptationExplorer(Explorer):
     def update(self) -> str:
         """Degrade, adapt as far as asked for, and draw; updates already taken for this kernel are not repeated."""
         updates = self.state["updates"]
-        self.degradation = Degradation(gaussian(self.state), self._weights.scale)
+        self.degradation = Degradation(gaussian(self.state), self._scale)
         run = self._run()
         while len(run.pictures) <= updates:
             self.say(f"computing update {len(run.pictures)} of {updates} ..." if run.pictures else "computing ...")
             run.advance()
         self.lr, self.bicubic, self.sr, self.scores = run.lr, run.bicubic, run.pictures[updates], run.scores
-        bicubic = protocol_psnr(self.bicubic, self.hr, self._weights.scale)
+        bicubic = protocol_psnr(self.bicubic, self.hr, self._scale)
         self.psnr = {"bicubic": bicubic, "mzsr": self.scores[updates]}
         many = f"{updates} update{'s' * (updates != 1)}"
         self._panels[-1].title.set_text(f"{self._name}, {many}")

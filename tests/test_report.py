@@ -144,7 +144,8 @@ def test_a_digit_of_the_measured_rows_shows_in_the_pages_of_this_project(tmp_pat
     shutil.copy(ROOT / "README.md", tmp_path)
     shutil.copytree(ROOT / "results", tmp_path / "results", ignore=lambda folder, names: {"jobs", "quick", "full"})
     rows = read_rows(ROOT / "results" / "rows.csv")
-    rows[0]["psnr"] = str(float(rows[0]["psnr"]) + 1)
+    row = next(row for row in rows if row["method"] == "bicubic")
+    row["psnr"] = str(float(row["psnr"]) + 1)
     write_rows(tmp_path / "results" / "rows.csv", rows)
     assert report.outdated(tmp_path) == ["README.md", "tables.md", "tables.tex"]
 

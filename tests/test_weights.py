@@ -116,7 +116,8 @@ def test_shipped_weights_say_where_they_come_from(name):
     if not weights.shipped():
         pytest.skip("no weights are shipped yet")
     loaded = weights.load(name)
-    assert loaded.network.settings == {"channels": 64, "layers": 8}
+    if name.startswith(("pretrained", "mzsr")):  # the paper's network
+        assert loaded.network.settings == {"channels": 64, "layers": 8}
     assert set(loaded.scales) <= {2, 3, 4}
     assert {"stage", "data", "settings", "step", "commit", "date", "device", "seed"} <= set(loaded.provenance)
     assert all(p.isfinite().all() for p in loaded.network.parameters())
