@@ -121,11 +121,13 @@ def at_points(axes: Axes, titles: Mapping[str, tuple[tuple[float, float], str]])
     axes.set(xlim=axes.get_xlim(), ylim=axes.get_ylim())
     edges, written = axes.get_window_extent(), []
     taken = [box for line in axes.lines for box in _along(axes, line.get_xydata())]
+    marks = {title: axes.transData.transform(point) for title, (point, _) in titles.items()}
     for title, (point, shade) in titles.items():
-        tried = (_written(axes, title, point, shade, place) for place in product(REACHES, SIDES))
-        for label in tried:
+        for place in product(REACHES, SIDES):
+            label = _written(axes, title, point, shade, place)
             box = extent(label)
-            if _inside(box, edges) and not any(box.overlaps(other) for other in taken):
+            own = place[0] > NEAR or _gap(box, marks[title]) <= min(_gap(box, mark) for mark in marks.values())
+            if own and _inside(box, edges) and not any(box.overlaps(other) for other in taken):
                 break
             label.remove()
         else:  # nowhere is free: then where it is looked for first
@@ -156,6 +158,11 @@ def _written(axes: Axes, title: str, point: tuple, shade: str, place: tuple[int,
     if reach > NEAR:
         look["arrowprops"] = {"arrowstyle": "-", "color": shade, "linewidth": 0.6, "shrinkA": 0, "shrinkB": 2}
     return axes.annotate(title, point, xytext=away, textcoords="offset points", **look)
+
+
+def _gap(box: BboxBase, mark: np.ndarray) -> float:
+    """Return how far a point lies from a box, px: a title without a line belongs to the nearest point."""
+    return float(np.linalg.norm(np.maximum(np.maximum(box.min - mark, mark - box.max), 0)))
 
 
 def _inside(box: BboxBase, edges: BboxBase) -> bool:

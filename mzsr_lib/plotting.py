@@ -160,7 +160,7 @@ def updates(rows: Mapping[str, Sequence[Mapping]], ylabel: str = "PSNR (dB)") ->
 
 
 def differences(cells: Sequence[Mapping]) -> Drawing:
-    """Draw ours minus published: a line for each data set and kernel, a dot for each method.
+    """Draw ours minus published: a line for each data set and kernel, a dot for each method and number of updates.
 
     Parameters
     ----------
@@ -176,7 +176,7 @@ def differences(cells: Sequence[Mapping]) -> Drawing:
         places = [lines.index((cell["dataset"], cell["kernel"])) for cell in mine]
         values = [float(cell["difference"]) for cell in mine]
         name = {"mzsr": "MZSR", "mzsr-plus": "MZSR-plus", "zssr": "ZSSR"}.get(method, method)
-        label = f"{name}, {steps} update{'s' * (steps != 1)}" if steps else name
+        label = f"{name} {steps}" if steps and method != "zssr" else name
         look = {"color": colour(method), "markerfacecolor": "white" if steps == 1 else colour(method)}
         axes.plot(values, places, "o", markersize=7, label=label, **look)
     names = [f"{dataset}  {kernel}" for dataset, kernel in lines]
