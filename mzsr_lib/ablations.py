@@ -211,7 +211,8 @@ def _gains(axes: Axes, rows: Sequence[Mapping], names: Sequence[str], pictures: 
         gain, shade = against(rows, name, 10, pictures), COLOURS["mzsr"]
         if abs(gain.mean) > FAR:
             edge, side = math.copysign(0.97 * FAR, gain.mean), "right" if gain.mean > 0 else "left"
-            axes.text(edge, number, f"{words(gain)} dB", color=shade, ha=side, va="center", weight="bold")
+            told = f"{words(gain)} dB \u2192" if gain.mean > 0 else f"\u2190 {words(gain)} dB"  # beyond the axis
+            axes.text(edge, number, told, color=shade, ha=side, va="center", weight="bold")
             continue
         bar = 0 if math.isinf(gain.half) else gain.half
         axes.errorbar(gain.mean, number, xerr=bar, fmt="o", ms=6, color=shade, mfc=shade if gain.clear else "white")

@@ -20,7 +20,7 @@ Points = list[tuple[float, float]]
 
 SCALE = "2"  # of every figure here
 
-# How the starting points of `updates` are told apart: marker and line. Two share the colour of the pre-trained.
+# How the starting points of `updates` are told apart, beside their colours: marker and line.
 STARTS = {
     "MZSR-plus": ("P", "-"),
     "MZSR": ("o", "-"),
@@ -118,7 +118,7 @@ def _start(axes: Axes, start: str, points: Points, printed: Mapping[int, float],
         axes.plot(*zip(*inside, strict=True), linestyle="", markerfacecolor="none", label=f"paper: {start}", **look)
     for steps, psnr in printed.items():
         if psnr < bottom:  # too low for the axis: said in words at its lower edge
-            words = f"paper: {psnr:g} dB \u2193"
+            words = f"paper's {start} at {steps}: {psnr:g} dB \u2193"
             style = {"textcoords": "offset points", "color": colour(start), "fontsize": FONT_SIZE}
             axes.annotate(words, (steps, bottom), xytext=(6, 4 + LINE * len(axes.texts)), **style)
 

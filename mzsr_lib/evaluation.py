@@ -14,7 +14,7 @@ from tqdm import tqdm
 from mzsr_lib import baselines, downloads, images, kernels, metrics, published, selfcheck, weights
 from mzsr_lib.baselines import Method
 from mzsr_lib.degradation import Degradation, from_setting
-from mzsr_lib.files import InputError, git_commit
+from mzsr_lib.files import InputError, git_commit, read_rows
 from mzsr_lib.kernels import Setting
 from mzsr_lib.shapes import Images, OtherImages
 
@@ -168,6 +168,28 @@ def place(row: Row) -> tuple:
     rank = {column: ([*order, row[column]].index(row[column]), row[column]) for column, order in orders.items()}
     place = (rank["dataset"], int(row["scale"]), rank["kernel"], rank["method"], row["weights"], int(row["steps"]))
     return (*place, row.get("image", ""))
+
+
+def read(path: str | Path) -> list[Row]:
+    """Read measured rows back from their file.
+
+    Raises
+    ------
+    InputError
+        If the file holds something else, or a line without its numbers: which line is told.
+    """
+    rows = read_rows(path)
+    for number, row in enumerate(rows, start=2):
+        if missing := set(COLUMNS) - {name for name, value in row.items() if value is not None}:
+            what = f"has no {', '.join(sorted(missing))}"
+            raise InputError(
+                f"{path} holds other rows than measured ones (line {number} {what}): move it away, or mend it."
+            )
+        try:
+            [float(row[name]) for name in ("scale", "steps", "psnr", "ssim", "seconds")]
+        except ValueError as error:
+            raise InputError(f"{path} is damaged in line {number} ({error}): mend or delete that line.") from None
+    return rows
 
 
 def means(rows: Iterable[Row]) -> list[Row]:

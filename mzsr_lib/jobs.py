@@ -89,7 +89,7 @@ def methods_for(
     if min(steps, default=0) < 0:
         raise InputError(f"The number of steps is {min(steps)}: it cannot be negative.")
     if len(names) == 1 or weights_name is not None:
-        baselines.sweep(names, weights_name=weights_name, device=device, scale=scale)
+        baselines.sweep(names, steps if len(names) == 1 else None, weights_name, device=device, scale=scale)
     built, reasons = [], []
     for name in dict.fromkeys(names):
         entry = baselines.entry_of(name)

@@ -118,8 +118,9 @@ def _load(entry: Entry, options: Options) -> weights.Weights:
     name, scale = entry.name, options.scale
     chosen = options.weights_name or weights.default(name, scale)
     if chosen is None:
-        names = ", ".join(weights.shipped()) or "none"
-        raise InputError(f"No weights for {name} at scale {scale} are shipped (only {names}): give a file (--weights).")
+        scales = [str(other) for other in (2, 3, 4) if weights.default(name, other)]
+        there = f"only for {' and '.join(scales)}" if scales else "nor for another"
+        raise InputError(f"No weights for {name} at scale {scale} are shipped ({there}): give a file (--weights).")
     loaded = weights.load(chosen, options.device)
     if scale not in loaded.scales:
         found = " and ".join(map(str, loaded.scales))

@@ -17,7 +17,7 @@ from mzsr_lib import evaluation, selfcheck
 from mzsr_lib.degradation import Degradation, from_setting
 from mzsr_lib.distributed import Group
 from mzsr_lib.evaluation import COLUMNS, GROUP, Row
-from mzsr_lib.files import check_writable, git_commit, read_rows, write_rows
+from mzsr_lib.files import check_writable, git_commit, write_rows
 from mzsr_lib.jobs import Job, Key, key_of
 
 JOURNALS = "jobs"
@@ -41,7 +41,7 @@ def finished(output: str | Path) -> dict[Key, Row]:
 
 def _merged(output: str | Path) -> list[Row]:
     path = Path(output) / "rows.csv"
-    return read_rows(path) if path.is_file() else []
+    return evaluation.read(path) if path.is_file() else []
 
 
 def run(

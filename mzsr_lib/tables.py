@@ -5,7 +5,7 @@ from pathlib import Path
 from statistics import fmean
 from typing import NamedTuple
 
-from mzsr_lib import baselines, evaluation, jobs, kernels, published, selfcheck, uncertainty
+from mzsr_lib import baselines, downloads, evaluation, jobs, kernels, published, selfcheck, uncertainty
 from mzsr_lib.evaluation import Row
 from mzsr_lib.files import atomic_path, read_rows
 from mzsr_lib.typesetting import PACKAGES, Cell, Layout, Piece, latex, markdown
@@ -74,6 +74,15 @@ def printed(place: Place, cells: Mapping[Column, Mapping[str, Row]]) -> dict[Col
     return found
 
 
+def rehearsed(place: Place, cells: Mapping[Column, Mapping[str, Row]]) -> str:
+    """Return a sentence if not all pictures of a data set were measured; of a folder of one's own nothing is known."""
+    count, known = len(set().union(*cells.values())), len(downloads.manifest().get(place[0], ()))
+    if count >= known:
+        return ""
+    name = DATASETS.get(place[0], place[0])
+    return f"{name} with {place[1]}: only {count} of {known} pictures were measured; the published numbers are of all."
+
+
 def marks(values: Mapping[Column, float], digits: int) -> dict[Column, str]:
     """Return which value is best and which second, as printed: equal ones are marked alike, and one alone is not."""
     shown = {column: f"{value:.{digits}f}" for column, value in values.items()}
@@ -127,6 +136,8 @@ def paper_layout(name: str, found: Mapping[Place, Mapping], wanted: Callable[[st
             lines.append([*names, (Piece("published", "published"),), *_published(known[place], columns)])
         if any(row["selfcheck"] == selfcheck.EXCEPTION for members in cells.values() for row in members.values()):
             notes[selfcheck.exception_note(*place)] = None
+        if sentence := rehearsed(place, cells):
+            notes[sentence] = None
     return Layout(name, ["kernel", "data set", "", *map(title, columns)], lines, list(notes)) if lines else None
 
 

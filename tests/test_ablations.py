@@ -125,7 +125,7 @@ def test_a_far_difference_is_written_and_a_start_without_training_left_out():
         "pre-training: none",
         "inner steps: 1",
     ]
-    assert [words.get_text() for words in gains.texts] == ["-1.00 ± 0.25 dB"]
+    assert [words.get_text() for words in gains.texts] == ["\u2190 -1.00 ± 0.25 dB"]
     assert len(gains.containers) == 1
     assert "meta-training" in ablations.table(rows)
 

@@ -58,7 +58,7 @@ def test_updates_draws_the_means_and_the_papers_points(tmp_path):
     printed = published.updates()["g2.0d", "MZSR"]
     assert line(axes, "paper: MZSR") == [[1, printed[1]], [10, printed[10]]]
     assert printed[0] < axes.get_ylim()[0]  # below the chart, and therefore said in words
-    assert f"paper: {printed[0]:g} dB \u2193" in words(axes)
+    assert f"paper's MZSR at 0: {printed[0]:g} dB \u2193" in words(axes)
 
 
 def test_updates_has_a_panel_for_each_kernel_there_is(tmp_path):

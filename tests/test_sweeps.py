@@ -108,6 +108,24 @@ def test_a_job_that_was_killed_is_done_again_and_no_other(data, tmp_path, calls)
     assert len(rows(tmp_path)) == len(everything)
 
 
+def test_a_file_of_other_rows_is_not_overwritten(data, tmp_path, calls):
+    files.write_rows(tmp_path / "out" / "rows.csv", [{"a": 1, "b": 2}])
+    with pytest.raises(InputError, match=r"rows.csv holds other rows than measured ones \(line 2 has no "):
+        sweeps.run(planned(data), tmp_path / "out", Group())
+    assert (tmp_path / "out" / "rows.csv").read_text() == "a,b\n1,2\n"
+    assert not calls
+
+
+@pytest.mark.parametrize(("old", "new"), [("psnr", "much"), ("steps", None), ("seconds", "")])
+def test_a_damaged_line_is_named(data, tmp_path, old, new):
+    sweeps.run(planned(data), tmp_path / "out", Group())
+    rows = files.read_rows(tmp_path / "out" / "rows.csv")
+    rows[1][old] = new
+    files.write_rows(tmp_path / "out" / "rows.csv", rows)
+    with pytest.raises(InputError, match=r"rows.csv is damaged in line 3"):
+        sweeps.run(planned(data), tmp_path / "out", Group())
+
+
 def test_an_exception_costs_the_job_in_hand(data, tmp_path, monkeypatch):
     everything, scored, count = planned(data), evaluation.scored, iter(range(100))
 
@@ -216,6 +234,12 @@ def test_a_method_without_weights_for_a_scale_is_left_out_with_a_word(monkeypatc
         jobs.methods_for(["mzsr"], 3)
     with pytest.raises(InputError, match="No method is left for scale 3"):
         jobs.methods_for(["mzsr", "pretrained"], 3)
+
+
+def test_updates_for_a_lone_method_that_makes_none_are_refused():
+    with pytest.raises(InputError, match="bicubic makes no updates"):
+        jobs.methods_for(["bicubic"], 2, [5])
+    assert [m.steps for m in jobs.methods_for(["bicubic", "mzsr"], 2, [5])] == [0, 5]
 
 
 def test_weights_are_known_by_their_content(data, tmp_path):
