@@ -16,7 +16,7 @@ from mzsr_lib.files import InputError, atomic_path
 # method that is told something wrong on purpose.
 COLOURS = {
     "bicubic": "#767676",
-    "pretrainedonall": "#8b4513",
+    "pretrained on all": "#8b4513",
     "pretrained": "#d98c00",
     "mzsrplus": "#8e44ad",
     "mzsr": "#0072b2",
