@@ -23,13 +23,14 @@ class View(NamedTuple):
 
     def look(self, image: Tensor) -> Tensor:
         """Return the picture (or kernel) seen this way."""
-        axes = [axis for axis, flip in ((-2, self.flip_rows), (-1, self.flip_columns)) if flip]
-        image = image.flip(axes) if axes else image
+        image = self._flipped(image)
         return image.mT if self.swap else image
 
     def undo(self, image: Tensor) -> Tensor:
         """Return the picture of which this is the view."""
-        image = image.mT if self.swap else image
+        return self._flipped(image.mT if self.swap else image)
+
+    def _flipped(self, image: Tensor) -> Tensor:
         axes = [axis for axis, flip in ((-2, self.flip_rows), (-1, self.flip_columns)) if flip]
         return image.flip(axes) if axes else image
 
