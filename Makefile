@@ -29,15 +29,16 @@ test: $(STAMP) ## run the tests, then every notebook against its stored outputs
 		--nbval-sanitize-with tests/nbval_sanitize.cfg --nbval-cell-timeout 300 notebooks/
 
 refresh: $(STAMP) ## run the notebooks in place: the only way their stored outputs are made
-	@$(BIN)/python -c "import sys; from mzsr_lib import cli, reproduce; sys.exit(cli.guarded(reproduce.refresh))"
+	@$(BIN)/python -c "import sys; from mzsr_lib.cli.main import guarded; from mzsr_lib.lessons import reproduce; sys.exit(guarded(reproduce.refresh))"
 
 measure: $(STAMP) ## measure what results/rows.csv lacks of the paper's tables (Set5, BSD100 in MZSR_DATA; hours)
 	$(BIN)/mzsr tables --output results
-	@$(BIN)/python -c "from mzsr_lib import report; report.refresh('.')"
+	@$(BIN)/python -c "from mzsr_lib.benchmark import report; report.refresh('.')"
 
-lint: $(STAMP) ## look for mistakes and for code that is not formatted
+lint: $(STAMP) ## look for mistakes, for code that is not formatted, and for imports against the order of the rooms
 	$(BIN)/python -m ruff check .
 	$(BIN)/python -m ruff format --check .
+	$(BIN)/lint-imports
 
 format: $(STAMP) ## format the code and mend what can be mended by rule
 	$(BIN)/python -m ruff check --fix .
@@ -51,11 +52,12 @@ apps: $(STAMP) ## open the explorers alone, as pages in the browser (installs vo
 	$(BIN)/voila apps
 
 buttons: $(STAMP) ## write the Colab and Binder buttons into the notebooks (REPOSITORY=owner/name BRANCH=main)
-	@$(BIN)/python -c "import sys; from mzsr_lib import cli, navigation as n, reproduce; paths = reproduce.notebooks('notebooks'); \
-		sys.exit(cli.guarded(lambda: n.add_buttons(paths, '$(REPOSITORY)', '$(BRANCH)')))"
+	@$(BIN)/python -c "import sys; from mzsr_lib.cli.main import guarded; from mzsr_lib.lessons import navigation, reproduce; \
+		paths = reproduce.notebooks('notebooks'); \
+		sys.exit(guarded(lambda: navigation.add_buttons(paths, '$(REPOSITORY)', '$(BRANCH)')))"
 
 clean: ## remove what can be made again: the environment, the runs, the caches
-	rm -rf $(VENV) runs results/quick results/full build *.egg-info .pytest_cache .ruff_cache
+	rm -rf $(VENV) runs results/quick results/full build *.egg-info .pytest_cache .ruff_cache .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # The stamp is written last, so an installation that was interrupted is taken up again by the next call.

@@ -20,30 +20,25 @@ from pathlib import Path
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from mzsr_lib import (
-    ablations,
-    adaptation,
-    data,
-    distributed,
-    files,
-    images,
-    kernels,
-    look,
-    meta_training,
-    training,
-    weights,
-)
-from mzsr_lib.degradation import Degradation, from_setting
-from mzsr_lib.meta_training import MetaTrainConfig
-from mzsr_lib.networks import SRNetwork, parameter_count
-from mzsr_lib.pretrain_config import PretrainConfig
+from mzsr_lib import files, runtime
+from mzsr_lib.benchmark import datasets
+from mzsr_lib.drawing import style
+from mzsr_lib.imaging import images, kernels, picture_files
+from mzsr_lib.imaging.degradation import Degradation, from_setting
+from mzsr_lib.lessons import ablations
+from mzsr_lib.models import weights
+from mzsr_lib.mzsr import adaptation, meta_training, tasks
+from mzsr_lib.mzsr.meta_training import MetaTrainConfig
+from mzsr_lib.mzsr.networks import SRNetwork, parameter_count
+from mzsr_lib.mzsr.pretraining import PretrainConfig
 from mzsr_lib.shapes import OtherImages
+from mzsr_lib.training import stages
 
 CHANNELS, LAYERS = 32, 6
 UPDATES = 400  # of the base; what they cost is the budget of every variant, and of the pre-training
 SIDE = 160  # px: the middle of each photograph is scored, as the training loop does
 BASE = replace(MetaTrainConfig.cpu(), patch=64, warm_up=50, ema=0.99)
-PRETRAIN = replace(PretrainConfig.cpu(), channels=CHANNELS, layers=LAYERS, warm_up=50, ema=0.99)
+PRETRAIN = replace(PretrainConfig.cpu(), network={"channels": CHANNELS, "layers": LAYERS}, warm_up=50, ema=0.99)
 
 Score = tuple[list[OtherImages], list[Degradation]]
 
@@ -104,7 +99,7 @@ def main() -> None:
     if arguments.runs is None or not arguments.data:
         parser.error("to train, give --runs and --data; to see what is there, --table")
     torch.set_num_threads(1)
-    pictures = data.read_pictures(arguments.data)
+    pictures = tasks.read_pictures(arguments.data)
     sets = scored_sets(pictures, arguments.extra)
     for seed in arguments.seeds:
         for name in arguments.variants:
@@ -118,23 +113,23 @@ def show(rows: Sequence[Mapping], folder: Path | None) -> None:
     """Print a table for each set of photographs, and draw the held-out ones."""
     for pictures in dict.fromkeys(row["set"] for row in rows):
         print(f"{pictures}\n\n{ablations.table(rows, pictures=pictures)}\n")
-    for suffix in look.SUFFIXES if folder else ():
-        look.save(ablations.figure(rows), folder / f"ablations{suffix}")
+    for suffix in style.SUFFIXES if folder else ():
+        style.save(ablations.figure(rows), folder / f"ablations{suffix}")
 
 
-def scored_sets(pictures: data.Pictures, extra: Path | None) -> dict[str, Score]:
+def scored_sets(pictures: tasks.Pictures, extra: Path | None) -> dict[str, Score]:
     """Return the photographs to score, with their degradations: by default those that the training loop watches."""
     held_out = [images.centre_crop(picture, SIDE, 4) for picture in pictures.held_out]
-    drawn = training.validation_degradations(BASE.degradations(), len(held_out), torch.device("cpu"))
+    drawn = stages.validation_degradations(BASE.degradations(), len(held_out), torch.device("cpu"))
     sets = {"held-out": (held_out, drawn)}
     if extra is not None:
-        crops = [images.centre_crop(images.load(path), SIDE, 4) for path in images.paths_in(extra)]
+        crops = [images.centre_crop(picture_files.load(path), SIDE, 4) for path in picture_files.paths_in(extra)]
         sets[f"{extra.name}-g2.0d"] = (crops, [from_setting(kernels.named()["g2.0d"])] * len(crops))
     return sets
 
 
 def measure(
-    name: str, seed: int, pictures: data.Pictures, folders: Sequence[Path], runs: Path, sets: Mapping[str, Score]
+    name: str, seed: int, pictures: tasks.Pictures, folders: Sequence[Path], runs: Path, sets: Mapping[str, Score]
 ) -> list[dict]:
     """Return the rows of one variant and seed: one a set of photographs."""
     variant = VARIANTS[name]
@@ -180,16 +175,16 @@ def _shown(scores: Mapping[str, float]) -> dict[str, str]:
     return {f"psnr_{steps}": f"{scores[f'psnr_{steps}']:.4f}" for steps in meta_training.VALIDATION_STEPS}
 
 
-def starting_weights(kind: str, seed: int, pictures: data.Pictures, folders: Sequence[Path], runs: Path) -> Path:
+def starting_weights(kind: str, seed: int, pictures: tasks.Pictures, folders: Sequence[Path], runs: Path) -> Path:
     """Return the weights file of a start, made with this seed when it is not there yet."""
     if kind == "random":
         path = runs / f"random-{seed}.safetensors"
-        network = SRNetwork(CHANNELS, LAYERS, data.generator_for(seed, "weights"))
+        network = SRNetwork(CHANNELS, LAYERS, runtime.generator_for(seed, "weights"))
         weights.save(path, network, adaptation.starting_point(network), {"stage": "random", "seed": seed})
         return path
     steps = round(UPDATES * work_of(BASE) / work_of(PRETRAIN))
     config = replace(PRETRAIN, seed=seed, steps=steps, validate_every=steps)
-    return _require_all(training.pretrain(config, folders, runs / f"pretrained-{seed}", pictures=pictures), steps)
+    return _require_all(stages.pretrain(config, folders, runs / f"pretrained-{seed}", pictures=pictures), steps)
 
 
 def _require_all(path: Path, steps: int) -> Path:
@@ -201,11 +196,11 @@ def _require_all(path: Path, steps: int) -> Path:
 
 def work_of(config: MetaTrainConfig | PretrainConfig) -> int:
     """Return the operations of one update in the convolutions, as torch counts them."""
-    network, group = SRNetwork(CHANNELS, LAYERS, data.generator_for("work")), distributed.Group()
-    source = data.PatchSource([images.example(images.EXAMPLES[0])])
+    network, group = SRNetwork(CHANNELS, LAYERS, runtime.generator_for("work")), runtime.Group()
+    source = tasks.PatchSource([datasets.example(datasets.EXAMPLES[0])])
     with FlopCounterMode(display=False) as counter:
         if isinstance(config, PretrainConfig):
-            training.pretrain_gradient(network, source, config, group, 0)
+            stages.pretrain_gradient(network, source, config, group, 0)
         else:
             # The first update stands for all: annealed weights change, and are never zero.
             meta_training.meta_gradient(network, source, config, config.distribution(), group, 0)

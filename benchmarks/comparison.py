@@ -8,13 +8,19 @@ and convolves in bfloat16.
 """
 
 import argparse
+import datetime
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import torch
 
-from mzsr_lib import baselines, files, showcase, zero_shot
-from mzsr_lib.degradation import Degradation
-from mzsr_lib.methods import Method
+from mzsr_lib import files
+from mzsr_lib.benchmark import datasets, evaluation
+from mzsr_lib.drawing import showcase
+from mzsr_lib.imaging import images, kernel_files, metrics, picture_files
+from mzsr_lib.imaging.degradation import Degradation, from_setting
+from mzsr_lib.methods import registry, zero_shot
+from mzsr_lib.methods.registry import Method
 
 CROP = 64
 
@@ -26,8 +32,50 @@ def methods(updates: int) -> list[Method]:
     def zssr(lr: torch.Tensor, camera: Degradation) -> torch.Tensor:
         return zero_shot.zero_shot(lr, camera, config, progress=True).sr
 
-    found = [baselines.build("bicubic"), baselines.build("tikhonov"), baselines.build("pretrained")]
-    return [*found, Method("zssr", updates, "", zssr), baselines.build("mzsr", 10), baselines.build("mzsr-plus", 0)]
+    found = [registry.build("bicubic"), registry.build("tikhonov"), registry.build("pretrained")]
+    return [*found, Method("zssr", updates, "", zssr), registry.build("mzsr", 10), registry.build("mzsr-plus", 0)]
+
+
+def measure(folder: str | Path, methods: Iterable[Method], scenes: Sequence[showcase.Scene] = showcase.SCENES) -> None:
+    """Run methods on scenes, and write each crop as PNG and the PSNR of the whole picture into ``scores.csv``.
+
+    Parameters
+    ----------
+    folder
+        Where to; what it holds of the same scene, method and weights is not measured again.
+    methods
+        See `registry.build`.
+    scenes
+        Pictures that come with the package, so that their crops may be passed on.
+    """
+    folder = Path(folder)
+    rows = files.read_rows(folder / showcase.SCORES) if (folder / showcase.SCORES).exists() else []
+    for method in methods:
+        for scene in scenes:
+            cell = _cell(scene, method)
+            if not any(cell.items() <= row.items() for row in rows):
+                new = cell | _measured(folder, scene, method)
+                rows = [row for row in rows if row["file"] != new["file"]] + [new]
+                files.write_rows(folder / showcase.SCORES, rows)
+
+
+def _cell(scene: showcase.Scene, method: Method) -> dict[str, str]:
+    """Return what tells one result from the others, as it stands in the file."""
+    place = dict(zip(("top", "left", "size"), scene.crop, strict=True))
+    cell = {"picture": scene.picture, "kernel": scene.kernel, **place, **evaluation.described(method)}
+    return {key: str(value) for key, value in cell.items()}
+
+
+def _measured(folder: Path, scene: showcase.Scene, method: Method) -> dict[str, object]:
+    """Super-resolve a picture, write its crop, and return what is to be noted."""
+    hr = images.crop_to_multiple(datasets.example(scene.picture), showcase.SCALE)
+    camera = from_setting(kernel_files.parse(scene.kernel), showcase.SCALE)
+    sr = method(camera(hr), camera)
+    file = f"{scene.picture}-{scene.kernel}-{method.name}-{method.steps}.png"
+    picture_files.save(folder / file, showcase.cut(sr, scene.crop))
+    scores = {"psnr": round(metrics.protocol_psnr(sr, hr, showcase.SCALE), 3), "file": file}
+    facts = {"device": str(sr.device), "commit": files.git_commit(), "seed": 0}
+    return {**scores, **facts, "date": datetime.date.today().isoformat()}
 
 
 def main() -> None:
@@ -39,7 +87,7 @@ def main() -> None:
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
     files.check_writable(arguments.output / showcase.SCORES)
-    showcase.measure(arguments.output, methods(arguments.zssr))
+    measure(arguments.output, methods(arguments.zssr))
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
     python benchmarks/estimation.py FOLDER results/lessons/kernel_estimation.csv [--pictures 200]
 
 Use photographs that no test set contains, such as BSDS500 train. The coefficients that are printed are
-those of `mzsr_lib.estimation.SHIPPED`; the rows say how far the widths are off, beside three other rules,
+those of `mzsr_lib.imaging.estimation.SHIPPED`; the rows say how far the widths are off, beside three other rules,
 and what the error costs in PSNR.
 """
 
@@ -20,10 +20,12 @@ import torch
 from PIL import Image
 from torch.nn import functional as F
 
-from mzsr_lib import baselines, estimation, files, images, inverse, kernels, metrics
-from mzsr_lib.data import generator_for
-from mzsr_lib.degradation import Degradation
-from mzsr_lib.estimation import Coefficients, Estimate
+from mzsr_lib import files
+from mzsr_lib.imaging import estimation, images, kernels, metrics, picture_files, restoration
+from mzsr_lib.imaging.degradation import Degradation
+from mzsr_lib.imaging.estimation import Coefficients, Estimate
+from mzsr_lib.methods import registry
+from mzsr_lib.runtime import generator_for
 
 CANDIDATES = (0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 5.0)  # px^2, for rules that search
 DAMAGES = ("none", "noise 2/255", "noise 5/255", "JPEG 95", "JPEG 90", "JPEG 75")
@@ -47,7 +49,7 @@ class Sample(NamedTuple):
 def samples(paths: list[Path], seed: int) -> Iterator[Sample]:
     """Blur each picture three times: by a round kernel of any width, by a wide round one, and by a slanted one."""
     for path in paths:
-        hr = images.crop_to_multiple(images.load(path), 4)
+        hr = images.crop_to_multiple(picture_files.load(path), 4)
         for number in range(3):
             u, v, w = torch.rand(3, generator=generator_for(seed, path.stem, number)).tolist()
             lambda1 = 1 + 4 * u if number == 1 else 0.5 * 10**u
@@ -79,7 +81,35 @@ def fitted(members: list[Sample]) -> Coefficients:
         for number, sample in enumerate(members):
             measured.append(estimation.steepness(damaged(sample.lr, damage, number)))
             covs.append(sample.cov)
-    return estimation.fit(torch.stack(measured), torch.stack(covs))
+    return fit(torch.stack(measured), torch.stack(covs))
+
+
+def fit(measured: torch.Tensor, covs: torch.Tensor, ridge: float = 1e-6) -> Coefficients:
+    """Return the coefficients that fit pictures with known blurs best, by least squares.
+
+    Parameters
+    ----------
+    measured
+        (n, 4, 3), `estimation.steepness` of each picture.
+    covs
+        (n, 2, 2), the covariances of their kernels in px^2.
+    ridge
+        Weight of the squared coefficients.
+    """
+    measured, covs = measured.double(), covs.double()
+    mean, axes, diagonals = estimation.features(measured)
+    # The square root of a 2 x 2 matrix: (C + sqrt(det C)) / sqrt(trace C + 2 sqrt(det C)).
+    det = torch.linalg.det(covs).sqrt()
+    scale = (covs[:, 0, 0] + covs[:, 1, 1] + 2 * det).sqrt()
+    a = scale / 2
+    b, c = (covs[:, 0, 0] - covs[:, 1, 1]) / 2 / scale, covs[:, 0, 1] / scale
+    pairs = ((estimation.products(mean), torch.log(a)), (axes, b / a), (diagonals, c / a))
+    return Coefficients(*(_least_squares(matrix, wanted, ridge) for matrix, wanted in pairs))
+
+
+def _least_squares(matrix: torch.Tensor, wanted: torch.Tensor, ridge: float) -> tuple[float, ...]:
+    square = matrix.T @ matrix + ridge * len(matrix) * torch.eye(matrix.shape[1], dtype=matrix.dtype)
+    return tuple(round(float(value), 3) for value in torch.linalg.solve(square, matrix.T @ wanted))
 
 
 def searched(lr: torch.Tensor, cost: Callable[[torch.Tensor, Degradation], float]) -> Estimate:
@@ -92,7 +122,7 @@ def searched(lr: torch.Tensor, cost: Callable[[torch.Tensor, Degradation], float
 def son_error(lr: torch.Tensor, camera: Degradation) -> float:
     """Return how well the picture is restored from its own son: the loss that the updates minimise."""
     target, son = camera.son(lr)
-    return float((inverse.restore(son, camera) - target).abs().mean())
+    return float((restoration.restore(son, camera) - target).abs().mean())
 
 
 def patch_distance(lr: torch.Tensor, camera: Degradation) -> float:
@@ -123,7 +153,7 @@ def errors(members: list[Sample], rule: Callable[[torch.Tensor], Estimate], dama
     return found
 
 
-def lost(members: list[Sample], rules: dict[str, Callable], method: baselines.Method) -> dict[str, list[float]]:
+def lost(members: list[Sample], rules: dict[str, Callable], method: registry.Method) -> dict[str, list[float]]:
     """Return the PSNR lost with each rule's kernel instead of the true one, dB, on the middle of the pictures."""
     found: dict[str, list[float]] = {name: [] for name in rules}
     for sample in members:
@@ -152,7 +182,7 @@ def main() -> None:
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     files.check_writable(arguments.output)
-    paths = images.paths_in(arguments.folder)[: arguments.pictures]
+    paths = picture_files.paths_in(arguments.folder)[: arguments.pictures]
     coefficients = fitted(list(samples(paths[::2], arguments.seed)))
     print(coefficients)
     test = list(samples(paths[1::2], arguments.seed))
@@ -183,7 +213,7 @@ def measure(test: list[Sample], coefficients: Coefficients, few: int, scored: in
         for kind, members in (("round", rounds), ("slanted", slanted)):
             chosen = members[:few] if name != "always 1.8 px^2" else members
             rows.append(row(name, kind, "none", "240 x 160", errors(chosen, rules[name], "none", 0), "px"))
-    mzsr, closed = baselines.build("mzsr", 10), baselines.Method("restore", 0, "", inverse.restore)
+    mzsr, closed = registry.build("mzsr", 10), registry.Method("restore", 0, "", restoration.restore)
     for kind, members in (("round", rounds[::2]), ("slanted", slanted)):
         for method in (mzsr, closed):
             for name, values in lost(members[:scored], {k: rules[k] for k in list(rules)[:3]}, method).items():

@@ -18,9 +18,12 @@ from pathlib import Path
 import torch
 from tqdm import tqdm
 
-from mzsr_lib import baselines, downloads, evaluation, files, images, kernels, metrics
-from mzsr_lib.degradation import Degradation, from_setting
-from mzsr_lib.methods import Method
+from mzsr_lib import files
+from mzsr_lib.benchmark import datasets, evaluation
+from mzsr_lib.imaging import images, kernel_files, kernels, metrics, picture_files
+from mzsr_lib.imaging.degradation import Degradation, from_setting
+from mzsr_lib.methods import registry
+from mzsr_lib.methods.registry import Method
 from mzsr_lib.shapes import OtherImages
 
 # By sweep: the true kernel (lambda1, lambda2, theta), the unit of the error, and the errors.
@@ -39,13 +42,13 @@ def told(sweep: str, error: float) -> kernels.Setting:
         lambda1, lambda2 = lambda1 * wider, lambda2 * wider
     else:
         theta += math.radians(error)
-    return kernels.parse(f"{lambda1},{lambda2},{theta}")
+    return kernel_files.parse(f"{lambda1},{lambda2},{theta}")
 
 
 def methods() -> dict[str, Method]:
     """Return the methods by name: two that take no kernel, and three that believe the one they are told."""
-    found = [baselines.build("bicubic"), baselines.build("pretrained"), baselines.build("tikhonov")]
-    found += [baselines.build("mzsr", 10), baselines.build("mzsr-plus", 0)]
+    found = [registry.build("bicubic"), registry.build("pretrained"), registry.build("tikhonov")]
+    found += [registry.build("mzsr", 10), registry.build("mzsr-plus", 0)]
     return {method.name: method for method in found}
 
 
@@ -65,7 +68,10 @@ def scored(method: Method, true: Degradation, believed: Degradation, pictures: d
 
 def chosen(folder: Path, every: int, size: int) -> dict[str, OtherImages]:
     """Return the middle of every so many pictures of a folder, by name."""
-    return {path.name: images.centre_crop(images.load(path), size, 4) for path in images.paths_in(folder)[::every]}
+    return {
+        path.name: images.centre_crop(picture_files.load(path), size, 4)
+        for path in picture_files.paths_in(folder)[::every]
+    }
 
 
 def main() -> None:
@@ -79,7 +85,7 @@ def main() -> None:
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
     files.check_writable(arguments.output)
-    pictures = chosen(downloads.folder(arguments.data), arguments.every, arguments.size)
+    pictures = chosen(datasets.folder(arguments.data), arguments.every, arguments.size)
     built = methods()
     for sweep, error, name in tqdm(list(cells())):
         _, unit, _ = SWEEPS[sweep]

@@ -15,10 +15,14 @@ from pathlib import Path
 
 import torch
 
-from mzsr_lib import adaptation, data, files, images, kernels, metrics, training, weights
-from mzsr_lib.degradation import from_setting
+from mzsr_lib import files
+from mzsr_lib.imaging import images, kernels, metrics
+from mzsr_lib.imaging.degradation import from_setting
+from mzsr_lib.models import weights
+from mzsr_lib.mzsr import adaptation, tasks
+from mzsr_lib.training import stages
 
-PLUS = training.PretrainConfig.plus()
+PLUS = stages.PretrainConfig.plus()
 KINDS = {
     "bicubic": replace(PLUS, network_input="bicubic", passes=1, steps=2400, validate_every=200),
     "restored": replace(PLUS, passes=1, steps=2400, validate_every=200),
@@ -34,11 +38,11 @@ def main() -> None:
     parser.add_argument("--data", nargs="+", type=Path, required=True)
     arguments = parser.parse_args()
     torch.set_num_threads(1)
-    pictures = data.read_pictures(arguments.data)
+    pictures = tasks.read_pictures(arguments.data)
     rows = []
     for kind, config in KINDS.items():
         folder = arguments.runs / f"abl-{kind}"
-        training.pretrain(config, arguments.data, folder, init="pretrained-x2", pictures=pictures)
+        stages.pretrain(config, arguments.data, folder, init="pretrained-x2", pictures=pictures)
         rows += _curve(kind, folder) + _scores(kind, folder, pictures.held_out)
     files.write_rows(arguments.output, rows)
 

@@ -16,8 +16,12 @@ from pathlib import Path
 import torch
 from tqdm import tqdm
 
-from mzsr_lib import adaptation, data, files, images, kernels, metrics, orientations, weights
-from mzsr_lib.degradation import Degradation, from_setting
+from mzsr_lib import files
+from mzsr_lib.imaging import images, kernels, metrics
+from mzsr_lib.imaging.degradation import Degradation, from_setting
+from mzsr_lib.methods import self_ensemble
+from mzsr_lib.models import weights
+from mzsr_lib.mzsr import adaptation, tasks
 from mzsr_lib.shapes import Images, OtherImages
 
 Option = Callable[[Images, Degradation], OtherImages]
@@ -34,7 +38,7 @@ def main() -> None:
     parser.add_argument("--size", type=int, default=192, help="middle of each photograph, px")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
-    held_out = [images.centre_crop(p, arguments.size, 12) for p in data.read_pictures(arguments.data).held_out]
+    held_out = [images.centre_crop(p, arguments.size, 12) for p in tasks.read_pictures(arguments.data).held_out]
     loaded = weights.load(arguments.weights)
     facts = {"commit": loaded.provenance["commit"], "seed": loaded.provenance["seed"], "device": "cpu"}
     facts["date"] = datetime.date.today().isoformat()
@@ -63,7 +67,7 @@ def options(loaded: weights.Weights) -> dict[str, Option]:
         return run
 
     def ensemble(lr: Images, camera: Degradation) -> OtherImages:
-        return orientations.ensemble(network, start, lr, camera, orientations.samplings(camera), base)
+        return self_ensemble.ensemble(network, start, lr, camera, self_ensemble.samplings(camera), base)
 
     found = {"two passes": with_input(), "one pass": with_input(passes=1), "three passes": with_input(passes=3)}
     found |= {f"final_mu {mu:g}": with_input(final_mu=mu) for mu in (3e-3, 1e-2, 3e-2)}

@@ -14,12 +14,13 @@ from collections.abc import Callable
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from mzsr_lib import distributed, images
-from mzsr_lib.data import PatchSource, generator_for
-from mzsr_lib.meta_training import MetaTrainConfig, meta_gradient
-from mzsr_lib.networks import SRNetwork
-from mzsr_lib.schedule import PRECISIONS
-from mzsr_lib.training import PretrainConfig, pretrain_gradient
+from mzsr_lib import runtime
+from mzsr_lib.benchmark import datasets
+from mzsr_lib.mzsr.meta_training import MetaTrainConfig, meta_gradient
+from mzsr_lib.mzsr.networks import SRNetwork
+from mzsr_lib.mzsr.tasks import PatchSource
+from mzsr_lib.runtime import PRECISIONS, generator_for
+from mzsr_lib.training.stages import PretrainConfig, pretrain_gradient
 
 
 def seconds(work: Callable[[], object], device: torch.device, least: float = 2.0) -> float:
@@ -48,8 +49,8 @@ def ceiling(precision: str, device: torch.device) -> float:
 
 def steps(device: torch.device) -> dict[str, tuple[Callable[[], object], object]]:
     """Return the steps to measure, by name, with their settings."""
-    group = distributed.Group(device=device)
-    source = PatchSource([images.example(name) for name in images.EXAMPLES], device)
+    group = runtime.Group(device=device)
+    source = PatchSource([datasets.example(name) for name in datasets.EXAMPLES], device)
     network = SRNetwork(generator=generator_for("benchmark")).to(device, memory_format=torch.channels_last)
 
     def stage1(config: PretrainConfig):
@@ -79,7 +80,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
-    device = distributed.pick_device(arguments.device)
+    device = runtime.pick_device(arguments.device)
     tops = {precision: ceiling(precision, device) for precision in PRECISIONS}
     shown = ", ".join(f"{name} {top / 1e9:.0f} GFLOP/s" for name, top in tops.items())
     print(f"{device.type}, {arguments.threads} threads; ceiling: {shown}\n")

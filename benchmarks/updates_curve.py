@@ -16,8 +16,13 @@ from pathlib import Path
 import torch
 from tqdm import tqdm
 
-from mzsr_lib import adaptation, downloads, files, images, kernels, metrics, weights, zero_shot
-from mzsr_lib.degradation import Degradation, from_setting
+from mzsr_lib import files
+from mzsr_lib.benchmark import datasets
+from mzsr_lib.imaging import images, kernel_files, metrics, picture_files
+from mzsr_lib.imaging.degradation import Degradation, from_setting
+from mzsr_lib.methods import zero_shot
+from mzsr_lib.models import weights
+from mzsr_lib.mzsr import adaptation
 from mzsr_lib.shapes import Images, OtherImages
 
 ZSSR = "ZSSR"
@@ -52,8 +57,8 @@ def zssr(updates: int, seed: int) -> Start:
 
 def scored(folder: Path, camera: Degradation, start: Start) -> Iterator[dict]:
     """Yield the PSNR of every picture of a folder after every update that the start yields."""
-    for path in images.paths_in(folder):
-        hr = images.crop_to_multiple(images.load(path), camera.scale)
+    for path in picture_files.paths_in(folder):
+        hr = images.crop_to_multiple(picture_files.load(path), camera.scale)
         for steps, sr in start(camera(hr), camera):
             yield {"image": path.name, "steps": steps, "psnr": round(metrics.protocol_psnr(sr, hr, camera.scale), 4)}
 
@@ -80,7 +85,7 @@ def main() -> None:
         starts[title] = (loaded.name, weights.fingerprint(name), adapted(loaded, arguments.updates))
     if arguments.zssr:
         starts[ZSSR] = ("", "", zssr(arguments.updates, arguments.seed))
-    folder, jobs = downloads.folder(arguments.data), itertools.product(arguments.kernels, starts.items())
+    folder, jobs = datasets.folder(arguments.data), itertools.product(arguments.kernels, starts.items())
     for kernel, (title, (name, digest, start)) in tqdm(list(jobs)):
         cell = {"dataset": arguments.data, "kernel": kernel, "start": title}
         made = {"weights": Path(name).name, "weights_hash": digest, "updates": str(arguments.updates)}
@@ -88,7 +93,7 @@ def main() -> None:
             continue
         facts = {"device": "cpu", "commit": files.git_commit(), "seed": arguments.seed}
         facts["date"] = datetime.date.today().isoformat()
-        camera = from_setting(kernels.parse(kernel))
+        camera = from_setting(kernel_files.parse(kernel))
         rows = [{**cell, **score, **made, **facts} for score in scored(folder, camera, start)]
         # Read again: another run may have written in the meantime.
         others = [row for row in present(arguments.output) if not cell.items() <= row.items()]

@@ -16,7 +16,11 @@ from pathlib import Path
 
 import torch
 
-from mzsr_lib import adaptation, degradation, files, images, inverse, kernels, metrics, orientations, zero_shot
+from mzsr_lib import files
+from mzsr_lib.benchmark import datasets
+from mzsr_lib.imaging import degradation, kernel_files, metrics, restoration
+from mzsr_lib.methods import self_ensemble, zero_shot
+from mzsr_lib.mzsr import adaptation
 
 WATCHED = (0, 1, 2, 3, 5, 7, 10, 15, 20, 30, 40, 60, 80, 100, 125, 150, 175, 200, 250, 300, 350, 400, 450, 500)
 
@@ -41,10 +45,10 @@ def run(hr: torch.Tensor, camera: degradation.Degradation, config: zero_shot.Zer
         if watched(update.step, config.steps) or update.error is not None:
             yield row(update, adaptation.super_resolve(network, update.params, lr, camera))
     last = update._replace(error=None)
-    mean = orientations.ensemble(network, last.params, lr, camera, orientations.symmetries(camera))
+    mean = self_ensemble.ensemble(network, last.params, lr, camera, self_ensemble.symmetries(camera))
     yield row(last, mean, "self-ensemble")
     for count in (1, 4, 16):
-        sr = inverse.back_project(mean, lr, camera, count).clamp(0, 1)
+        sr = restoration.back_project(mean, lr, camera, count).clamp(0, 1)
         yield row(last, sr, f"self-ensemble, back-projected {count} times")
 
 
@@ -61,8 +65,8 @@ def main() -> None:
     arguments = parser.parse_args()
     files.check_writable(arguments.output)
     top, left, size = arguments.window
-    hr = images.example(arguments.picture)[..., top : top + size, left : left + size]
-    camera = degradation.from_setting(kernels.parse(arguments.kernel))
+    hr = datasets.example(arguments.picture)[..., top : top + size, left : left + size]
+    camera = degradation.from_setting(kernel_files.parse(arguments.kernel))
     config = zero_shot.ZeroShotConfig(steps=arguments.steps, crop=arguments.crop, seed=arguments.seed)
     start, rows = time.perf_counter(), []
     for row in run(hr, camera, config):

@@ -1,7 +1,10 @@
-"""Several processes on one task: started by ``torchrun``, they share the work and agree on the result."""
+"""What a process runs with: seeded generators, its device and fellow processes, precision, signals to stop."""
 
+import contextlib
+import hashlib
 import os
-from collections.abc import Iterable
+import signal
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
 import torch
@@ -9,6 +12,19 @@ from torch import distributed
 
 from mzsr_lib.files import InputError
 from mzsr_lib.shapes import Tensor
+
+# How the convolutions are computed: the data type of the autocast, or None for the weights' own.
+PRECISIONS = {"float32": None, "bfloat16": torch.bfloat16}
+
+
+def generator_for(*key: int | str, device: torch.device | str = "cpu") -> torch.Generator:
+    """Return a generator seeded by a key such as (seed, step, task).
+
+    The same key gives the same numbers in whatever order and process the work is done. That is why a
+    resumed run continues exactly, and why one process and several draw the same tasks.
+    """
+    digest = hashlib.sha256(repr(key).encode()).digest()
+    return torch.Generator(device=device).manual_seed(int.from_bytes(digest[:8], "little") >> 1)
 
 
 @dataclass(frozen=True)
@@ -86,3 +102,21 @@ def leave() -> None:
     """Leave the group that `join` joined; alone, do nothing."""
     if distributed.is_available() and distributed.is_initialized():
         distributed.destroy_process_group()
+
+
+@contextlib.contextmanager
+def stop_on_signal() -> Iterator[Callable[[], bool]]:
+    """Give a function that says whether SIGTERM or Ctrl-C arrived; the second Ctrl-C interrupts at once."""
+    received = []
+
+    def note(number: int, frame: object) -> None:
+        received.append(number)
+        if len(received) > 1:
+            raise KeyboardInterrupt
+
+    previous = {number: signal.signal(number, note) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield lambda: bool(received)
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)

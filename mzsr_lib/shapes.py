@@ -4,17 +4,22 @@ The tests check every annotated call (jaxtyping with beartype). A machine that o
 neither package: there the names fall back to the plain tensor type.
 """
 
+from typing import TYPE_CHECKING
+
 from torch import Tensor
 
-try:
+if TYPE_CHECKING:
     from jaxtyping import Float, UInt8
-except ImportError:
+else:
+    try:
+        from jaxtyping import Float, UInt8
+    except ImportError:
 
-    class _Unchecked:
-        def __class_getitem__(cls, item):
-            return item[0]
+        class _Unchecked:
+            def __class_getitem__(cls, item):
+                return item[0]
 
-    Float = UInt8 = _Unchecked
+        Float = UInt8 = _Unchecked
 
 Images = Float[Tensor, "b 3 h w"]
 Planes = Float[Tensor, "b c h w"]

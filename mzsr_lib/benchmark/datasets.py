@@ -1,4 +1,4 @@
-"""The data sets: which files they consist of, where they lie, and a download that checks every byte."""
+"""The data sets: which files they consist of, where they lie, a download that checks every byte; and examples."""
 
 import functools
 import hashlib
@@ -10,7 +10,9 @@ from pathlib import Path
 from tqdm import tqdm
 
 from mzsr_lib.files import InputError, check_writable, read_rows
-from mzsr_lib.images import paths_in
+from mzsr_lib.imaging.images import from_array
+from mzsr_lib.imaging.picture_files import paths_in
+from mzsr_lib.shapes import Images
 
 MANIFEST = Path(__file__).parent / "manifest.csv"
 TRIES = 3
@@ -190,3 +192,16 @@ def _place(name: str, root: str | Path | None) -> Path:
 def _sha256(path: Path) -> str:
     with path.open("rb") as handle:
         return hashlib.file_digest(handle, "sha256").hexdigest()
+
+
+# Pictures that come with scikit-image, so that nothing has to be fetched; all are free to use.
+EXAMPLES = ("astronaut", "coffee", "chelsea", "rocket")
+
+
+def example(name: str) -> Images:
+    """Return one of scikit-image's colour pictures (`EXAMPLES`) as (1, 3, H, W); nothing is fetched."""
+    if name not in EXAMPLES:
+        raise InputError(f"There is no example picture '{name}': choose one of {', '.join(EXAMPLES)}.")
+    from skimage import data  # here, because only whoever asks for one needs it
+
+    return from_array(getattr(data, name)())

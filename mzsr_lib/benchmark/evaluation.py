@@ -11,11 +11,14 @@ import torch
 from tabulate import tabulate
 from tqdm import tqdm
 
-from mzsr_lib import baselines, downloads, images, kernels, metrics, published, selfcheck, weights
-from mzsr_lib.baselines import Method
-from mzsr_lib.degradation import Degradation, from_setting
+from mzsr_lib.benchmark import datasets, published, selfcheck
 from mzsr_lib.files import InputError, git_commit, read_rows
-from mzsr_lib.kernels import Setting
+from mzsr_lib.imaging import images, kernels, metrics, picture_files
+from mzsr_lib.imaging.degradation import Degradation, from_setting
+from mzsr_lib.imaging.kernels import Setting
+from mzsr_lib.methods import registry
+from mzsr_lib.methods.registry import Method
+from mzsr_lib.models import weights
 from mzsr_lib.shapes import Images, OtherImages
 
 Row = dict[str, object]
@@ -29,13 +32,6 @@ COLUMNS = (
 
 # Rows that agree in these are averaged.
 GROUP = ("dataset", "kernel", "mode", "scale", "method", "steps", "weights")
-
-
-def doubt(method: Method, degradation: Degradation) -> str | None:
-    """Say in one sentence why a kernel is outside what meta-trained weights were trained for, or return None."""
-    if method.name not in ("mzsr", "mzsr-plus"):
-        return None
-    return weights.doubt(weights.read_provenance(weights.locate(method.weights)), degradation)
 
 
 def evaluate(
@@ -57,11 +53,11 @@ def evaluate(
     folder
         High-resolution pictures; they are cropped to a multiple of the scale.
     setting
-        The kernel, see `kernels.parse`.
+        The kernel, see `kernel_files.parse`.
     scale
         2, 3 or 4.
     methods
-        See `baselines.sweep`.
+        See `registry.sweep`.
     mode
         ``"direct"`` or ``"bicubic"`` instead of the setting's own sampling.
     seed
@@ -84,10 +80,10 @@ def evaluate(
         If plain bicubic does not give what the paper prints.
     """
     degradation = from_setting(setting, scale, mode).to(device)
-    paths = images.paths_in(folder)
+    paths = picture_files.paths_in(folder)
     for path in paths:
         check_picture(path, degradation, any(method.steps for method in methods))
-    name = downloads.recognise(folder) or Path(folder).resolve().name
+    name = datasets.recognise(folder) or Path(folder).resolve().name
     facts = {"dataset": name, "kernel": setting.name, "mode": degradation.mode, "scale": scale}
     origin = {"device": str(device), "commit": git_commit(), "seed": seed}
     rows, outcome = [], None
@@ -105,7 +101,7 @@ def evaluate(
 def check_picture(path: Path, degradation: Degradation, adapts: bool) -> None:
     """Raise `InputError` when a picture, or its low-resolution version, is too small for the kernel."""
     try:
-        hr = images.crop_to_multiple(images.load(path), degradation.scale)
+        hr = images.crop_to_multiple(picture_files.load(path), degradation.scale)
         degradation.check(hr)
         metrics.protocol_luma(hr, degradation.scale)
         if adapts:
@@ -125,12 +121,12 @@ def _check_pipeline(
         return selfcheck.NOT_APPLICABLE
     scores = [row["psnr"] for row in rows if row["method"] == "bicubic"]
     psnr = fmean(scores) if scores else selfcheck.bicubic_psnr(folder, [degradation])[0]
-    return selfcheck.require(downloads.recognise(folder), setting.name, degradation.scale, psnr, printed)
+    return selfcheck.require(datasets.recognise(folder), setting.name, degradation.scale, psnr, printed)
 
 
 def scored(path: Path, method: Method, degradation: Degradation) -> Row:
     """Degrade one picture, run the method on it, and return what is to be noted: scores, method, weights and day."""
-    hr = images.crop_to_multiple(images.load(path), degradation.scale).to(degradation.kernel.device)
+    hr = images.crop_to_multiple(picture_files.load(path), degradation.scale).to(degradation.kernel.device)
     sr, seconds = _timed(method, degradation(hr), degradation)
     psnr, ssim = metrics.score(sr, hr, degradation.scale)
     scores = {"psnr": round(psnr, 4), "ssim": round(ssim, 5), "seconds": round(seconds, 4)}
@@ -162,9 +158,9 @@ def _kernels() -> tuple[str, ...]:
 def place(row: Row) -> tuple:
     """Return what sorts rows and means: data set, scale, kernel, method, weights, updates, picture.
 
-    Names come in the order of the manifest, the paper's kernels and `baselines.METHODS`; others after them.
+    Names come in the order of the manifest, the paper's kernels and `registry.METHODS`; others after them.
     """
-    orders = {"dataset": downloads.manifest(), "kernel": _kernels(), "method": baselines.METHODS}
+    orders = {"dataset": datasets.manifest(), "kernel": _kernels(), "method": registry.METHODS}
     rank = {column: ([*order, row[column]].index(row[column]), row[column]) for column, order in orders.items()}
     place = (rank["dataset"], int(row["scale"]), rank["kernel"], rank["method"], row["weights"], int(row["steps"]))
     return (*place, row.get("image", ""))
@@ -217,7 +213,7 @@ def _published(row: Row) -> published.Value | None:
     steps = int(row["steps"])
     # The paper gives no number of steps for ZSSR: it is the method with its authors' settings.
     if row["method"] == "zssr":
-        steps = None if steps == baselines.REGISTRY["zssr"].updates else steps
+        steps = None if steps == registry.REGISTRY["zssr"].updates else steps
     return published.lookup(row["dataset"], row["kernel"], int(row["scale"]), row["method"], steps)
 
 

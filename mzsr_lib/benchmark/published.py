@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from mzsr_lib.files import read_rows
 
-FOLDER = Path(__file__).parent / "published"
+FOLDER = Path(__file__).parent / "paper"
 Key = tuple[str, str, int, str, int | None]
 
 

@@ -5,11 +5,11 @@ from pathlib import Path
 
 from tabulate import tabulate
 
-from mzsr_lib import evaluation, published, selfcheck, tables
-from mzsr_lib.evaluation import Row
+from mzsr_lib.benchmark import evaluation, published, selfcheck, tables
+from mzsr_lib.benchmark.evaluation import Row
+from mzsr_lib.benchmark.tables import DATASETS
 from mzsr_lib.files import InputError, atomic_path, read_rows
-from mzsr_lib.tables import DATASETS
-from mzsr_lib.zero_shot import ZeroShotConfig
+from mzsr_lib.methods.zero_shot import ZeroShotConfig
 
 # What has a column, by (method, updates). All other rows are in results/tables.md.
 COLUMNS = {
@@ -148,12 +148,6 @@ def pages(root: str | Path) -> dict[Path, str]:
     before, after = text.partition(BEGIN)[0], text.partition(END)[2]
     texts = {readme: f"{before}{BEGIN}\n{readme_table(rows)}\n{END}{after}"}
     return texts | {results / "tables.md": tables.as_markdown(rows), results / "tables.tex": tables.as_latex(rows)}
-
-
-def outdated(root: str | Path) -> list[str]:
-    """Return the names of the files that do not show what ``results/rows.csv`` holds."""
-    wanted = pages(root).items()
-    return [path.name for path, text in wanted if not path.is_file() or path.read_text(encoding="utf-8") != text]
 
 
 def refresh(root: str | Path) -> None:

@@ -11,11 +11,12 @@ import torch
 from tabulate import tabulate
 from tqdm import tqdm
 
-from mzsr_lib import downloads, images, kernels, metrics, published
-from mzsr_lib.degradation import Degradation, from_setting
+from mzsr_lib.benchmark import datasets, published
 from mzsr_lib.files import Failure, InputError, existing_folder
-from mzsr_lib.inputs import bicubic_input
-from mzsr_lib.kernels import Setting
+from mzsr_lib.imaging import images, kernels, metrics, picture_files
+from mzsr_lib.imaging.degradation import Degradation, from_setting
+from mzsr_lib.imaging.kernels import Setting
+from mzsr_lib.mzsr.inputs import bicubic_input
 
 DATASETS = ("set5", "bsd100", "urban100")
 TOLERANCE = 0.02  # dB; the paper prints two decimals
@@ -45,7 +46,7 @@ def expected(directory: str | Path, setting: Setting, scale: int, mode: str | No
     mode
         The sampling, if it is not the setting's own.
     """
-    name = downloads.recognise(directory)
+    name = datasets.recognise(directory)
     if name is None or setting.name not in kernels.named() or (mode or setting.mode) != setting.mode:
         return None
     value = published.lookup(name, setting.name, scale, "bicubic", 0)
@@ -93,7 +94,7 @@ def outcomes(
         scores = bicubic_psnr(directory, [from_setting(*cell).to(device) for cell, _ in known], progress)
     found = {}
     for ((setting, scale), value), psnr in zip(known, scores, strict=True):
-        found[setting.name, scale] = require(downloads.recognise(directory), setting.name, scale, psnr, value)
+        found[setting.name, scale] = require(datasets.recognise(directory), setting.name, scale, psnr, value)
     return [found.get((setting.name, scale), NOT_APPLICABLE) for setting, scale in cells]
 
 
@@ -110,9 +111,9 @@ def exception_note(dataset: str, kernel: str, scale: int) -> str:
 def bicubic_psnr(directory: str | Path, degradations: Sequence[Degradation], progress: bool = False) -> list[float]:
     """Return the mean PSNR (dB) of plain bicubic over the pictures of a folder, for each degradation."""
     totals = torch.zeros(len(degradations), dtype=torch.float64)
-    paths = images.paths_in(directory)
+    paths = picture_files.paths_in(directory)
     for path in tqdm(paths, Path(directory).name, unit="picture", disable=None if progress else True):
-        picture = images.load(path)
+        picture = picture_files.load(path)
         scores = []
         for degradation in degradations:
             hr = images.crop_to_multiple(picture, degradation.scale).to(degradation.kernel.device)
@@ -129,7 +130,7 @@ def selfcheck(
     Parameters
     ----------
     root
-        Parent of the folders ``set5``, ``bsd100`` and ``urban100``; by default `downloads.data_root`.
+        Parent of the folders ``set5``, ``bsd100`` and ``urban100``; by default `datasets.data_root`.
 
     Returns
     -------
@@ -141,8 +142,8 @@ def selfcheck(
     InputError
         If none of the data sets is there as a whole.
     """
-    root = existing_folder(root or downloads.data_root())
-    complete = [name for name in DATASETS if downloads.recognise(root / name) == name]
+    root = existing_folder(root or datasets.data_root())
+    complete = [name for name in DATASETS if datasets.recognise(root / name) == name]
     if not complete:
         names = ", ".join(DATASETS)
         raise InputError(f"{root} holds none of {names} as a whole: fetch one with 'mzsr data fetch {DATASETS[0]}'.")

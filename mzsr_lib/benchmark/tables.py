@@ -1,14 +1,61 @@
 """The paper's tables with our numbers in them: laid out once, written as Markdown and as LaTeX."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import fmean
 from typing import NamedTuple
 
-from mzsr_lib import baselines, downloads, evaluation, jobs, kernels, published, selfcheck, uncertainty
-from mzsr_lib.evaluation import Row
+from tabulate import tabulate
+
+from mzsr_lib.benchmark import datasets, evaluation, intervals, published, selfcheck, sweeps
+from mzsr_lib.benchmark.evaluation import Row
 from mzsr_lib.files import atomic_path, read_rows
-from mzsr_lib.typesetting import PACKAGES, Cell, Layout, Piece, latex, markdown
+from mzsr_lib.imaging import kernels
+from mzsr_lib.methods import registry
+
+
+class Piece(NamedTuple):
+    """A number or word in a table; the style is ``""``, ``"best"``, ``"second"`` or ``"published"``."""
+
+    text: str
+    style: str = ""
+
+
+Cell = tuple[Piece, ...]
+
+
+@dataclass(frozen=True)
+class Layout:
+    """A table before it is written.
+
+    Attributes
+    ----------
+    title
+        What it is called.
+    headers
+        One a column.
+    lines
+        Cells, one a column; the pieces of a cell are set with strokes between them.
+    notes
+        Sentences below.
+    words
+        So many columns, from the left, hold words; the others hold numbers, and stand right.
+    long
+        It may run over several pages; a table that is not is made as narrow as the page.
+    """
+
+    title: str
+    headers: list[str]
+    lines: list[list[Cell]]
+    notes: list[str] = field(default_factory=list)
+    words: int = 3
+    long: bool = False
+
+    def texts(self, style: Callable[[Piece], str]) -> list[list[str]]:
+        """Return the cells as texts, each piece in its style."""
+        return [[" / ".join(map(style, cell)) for cell in line] for line in self.lines]
+
 
 DATASETS = {"set5": "Set5", "set14": "Set14", "bsd100": "BSD100", "urban100": "Urban100"}
 KERNELS = ("g0.2d", "g2.0d", "gani_d", "g1.3b")
@@ -18,7 +65,7 @@ DIGITS = {"psnr": 2, "ssim": 4}
 ORDER = ("nearest", "bilinear", "bicubic", "aligned", "landweber", "tikhonov", "pretrained", "carn", "rcan", "ikc")
 ORDER += ("zssr", "mzsr multi-scale", "mzsr", "mzsr-plus")
 # Of these methods other numbers of updates are measured too; they stand in the rows only.
-SHOWN = {"mzsr": jobs.UPDATES["mzsr"], "mzsr-plus": (0,)}
+SHOWN = {"mzsr": sweeps.UPDATES["mzsr"], "mzsr-plus": (0,)}
 
 
 class Column(NamedTuple):
@@ -42,7 +89,7 @@ def column_of(row: Row) -> Column:
 
 def title(column: Column) -> str:
     """Return the head of a column, such as ``MZSR 10``: the updates are named where the method has a choice."""
-    entry = baselines.REGISTRY.get(column.method)
+    entry = registry.REGISTRY.get(column.method)
     known = {"ikc": "IKC", "mzsr multi-scale": "MZSR multi-scale"}
     text = entry.title if entry else known.get(column.method, column.method.upper())
     if column.steps and (column.method in SHOWN or not entry or column.steps != entry.updates):
@@ -66,17 +113,17 @@ def printed(place: Place, cells: Mapping[Column, Mapping[str, Row]]) -> dict[Col
     outcomes = {row["selfcheck"] for members in cells.values() for row in members.values()}
     if not outcomes <= {selfcheck.PASSED, selfcheck.EXCEPTION}:
         return {}
-    names = {published.plain(name): name for name in (*ORDER, *baselines.METHODS)}
+    names = {published.plain(name): name for name in (*ORDER, *registry.METHODS)}
     found = {}
     for (method, steps), value in published.cells(*place).items():
         name = names[method]
-        found[Column(name, baselines.REGISTRY[name].updates if steps is None else steps)] = value
+        found[Column(name, registry.REGISTRY[name].updates if steps is None else steps)] = value
     return found
 
 
 def rehearsed(place: Place, cells: Mapping[Column, Mapping[str, Row]]) -> str:
     """Return a sentence if not all pictures of a data set were measured; of a folder of one's own nothing is known."""
-    count, known = len(set().union(*cells.values())), len(downloads.manifest().get(place[0], ()))
+    count, known = len(set().union(*cells.values())), len(datasets.manifest().get(place[0], ()))
     if count >= known:
         return ""
     name = DATASETS.get(place[0], place[0])
@@ -147,13 +194,13 @@ def spread_layout(name: str, found: Mapping[Place, Mapping], scale: int) -> Layo
     for place, cells in found.items():
         if place[2] != scale:
             continue
-        won = uncertainty.wins({c: [float(rows[i]["psnr"]) for i in rows] for c, rows in complete(cells).items()})
+        won = intervals.wins({c: [float(rows[i]["psnr"]) for i in rows] for c, rows in complete(cells).items()})
         for column in sorted(cells, key=_rank):
             words = [DATASETS.get(place[0], place[0]), place[1], title(column)]
             numbers = [str(len(cells[column]))]
             for measure, digits in DIGITS.items():
                 values = [float(row[measure]) for row in cells[column].values()]
-                low, high = uncertainty.interval(values)
+                low, high = intervals.interval(values)
                 numbers += [f"{fmean(values):.{digits}f}", f"{low:.{digits}f} to {high:.{digits}f}"]
             numbers.append(f"{100 * won[column]:.0f} %" if column in won else "-")
             lines.append([(Piece(text),) for text in (*words, *numbers)])
@@ -206,3 +253,50 @@ def write(folder: str | Path) -> list[Path]:
         with atomic_path(Path(folder) / name) as temporary:
             temporary.write_text(text, encoding="utf-8")
     return [Path(folder) / name for name in texts]
+
+
+def markdown(layout: Layout) -> str:
+    """Return a table for Markdown: best in bold, second best underlined, published in italics."""
+    frames = {"": "{}", "best": "**{}**", "second": "<u>{}</u>", "published": "*{}*"}
+    cells = layout.texts(lambda piece: frames[piece.style].format(piece.text))
+    sides = ["left"] * layout.words + ["right"] * (len(layout.headers) - layout.words)
+    text = tabulate(cells, layout.headers, tablefmt="pipe", disable_numparse=True, colalign=sides)
+    return "\n\n".join([f"## {layout.title}", text, *layout.notes])
+
+
+ESCAPES = {letter: f"\\{letter}" for letter in "_%&#${}"} | {
+    "\\": "\\textbackslash{}",
+    "~": "\\textasciitilde{}",
+    "^": "\\textasciicircum{}",
+}
+PACKAGES = ("booktabs", "graphicx", "longtable", "xcolor")
+
+
+def escaped(text: str) -> str:
+    """Return a text that LaTeX prints as it is."""
+    return "".join(ESCAPES.get(letter, letter) for letter in text)
+
+
+def latex(layout: Layout) -> str:
+    """Return a table for LaTeX with `PACKAGES`: best in bold red, second best underlined in blue, as the paper does."""
+    frames = {
+        "": "{}",
+        "best": r"\textbf{{\textcolor{{red}}{{{}}}}}",
+        "second": r"\underline{{\textcolor{{blue}}{{{}}}}}",
+        "published": r"\textit{{{}}}",
+    }
+    cells = layout.texts(lambda piece: frames[piece.style].format(escaped(piece.text)))
+    columns = "l" * layout.words + "r" * (len(layout.headers) - layout.words)
+    head = rf"\toprule{chr(10)}{_line(map(escaped, layout.headers))}{chr(10)}\midrule"
+    body = "\n".join(map(_line, cells))
+    caption = rf"\caption{{{escaped(' '.join([layout.title + '.', *layout.notes]))}}}"
+    if layout.long:
+        inside = [rf"{caption} \\", head, r"\endfirsthead", head, r"\endhead", r"\bottomrule", r"\endfoot", body]
+        return "\n".join([rf"\begin{{longtable}}{{{columns}}}", *inside, r"\end{longtable}"])
+    inside = [rf"\begin{{tabular}}{{{columns}}}", head, body, r"\bottomrule", r"\end{tabular}"]
+    fitted = [r"\resizebox{\textwidth}{!}{%", *inside, "}"]
+    return "\n".join([r"\begin{table*}", r"\centering", caption, *fitted, r"\end{table*}"])
+
+
+def _line(cells: object) -> str:
+    return " & ".join(cells) + r" \\"

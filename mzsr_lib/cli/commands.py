@@ -1,4 +1,4 @@
-"""What each command of ``mzsr`` does. The signatures are the flags and the docstrings the help; see `cli`.
+"""What each command of ``mzsr`` does. The signatures are the flags and the docstrings the help; see `main`.
 
 The library is imported inside the functions, so that help comes at once.
 """
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 from tyro.conf import Positional, arg
 
 if TYPE_CHECKING:
-    from mzsr_lib.images import Picture
+    from mzsr_lib.imaging.picture_files import Picture
 
 Kernel = Annotated[
     str,
@@ -60,18 +60,19 @@ def degrade(
 
     Example: mzsr degrade HR.png LR.png --kernel g2.0d --scale 2
     """
-    from mzsr_lib import distributed, images, kernels, pictures
-    from mzsr_lib.degradation import from_setting
+    from mzsr_lib import runtime
+    from mzsr_lib.imaging import kernel_files, picture_files
+    from mzsr_lib.imaging.degradation import from_setting
 
-    images.check_suffix(lr)
-    where = distributed.pick_device(device)
-    degradation = from_setting(kernels.parse(kernel), scale, mode, noise).to(where)
-    picture, cut = pictures.crop(images.read(hr), scale)
+    picture_files.check_suffix(lr)
+    where = runtime.pick_device(device)
+    degradation = from_setting(kernel_files.parse(kernel), scale, mode, noise).to(where)
+    picture, cut = picture_files.crop(picture_files.read(hr), scale)
     degradation.check(picture.image)
-    pictures.check_output(lr, picture)
+    picture_files.check_output(lr, picture)
     if cut:
         note(cut)
-    _write(lr, pictures.degrade(picture, degradation, seed))
+    _write(lr, picture_files.degrade(picture, degradation, seed))
 
 
 def upscale(
@@ -102,27 +103,23 @@ def upscale(
 
     Example: mzsr upscale LR.png SR.png --kernel g2.0d --scale 2 --steps 10
     """
-    from mzsr_lib import baselines, distributed, evaluation, images, kernels, pictures
-    from mzsr_lib.degradation import from_setting
+    from mzsr_lib.imaging import picture_files
+    from mzsr_lib.methods import upscaling
 
-    images.check_suffix(sr)
-    picture, where = images.read(lr), distributed.pick_device(device)
-    setting = pictures.estimated(picture, scale, mode, note) if kernel == "estimate" else kernels.parse(kernel)
-    degradation = from_setting(setting, scale, mode).to(where)
-    count = None if steps is None else [steps]
-    [built] = baselines.sweep([method], count, weights, seed, where, scale, progress=True, ensemble=ensemble)
-    pictures.check_size(picture, degradation)
-    pictures.check_output(sr, picture)
-    if doubt := evaluation.doubt(built, degradation) or pictures.doubt(kernel, method):
-        note(doubt)
-    _write(sr, pictures.upscale(picture, built, degradation))
+    picture_files.check_suffix(sr)
+    picture = picture_files.read(lr)
+    picture_files.check_output(sr, picture)
+    larger = upscaling.upscale(
+        picture, kernel, scale, method, steps, weights, mode, ensemble, seed, device, progress=True, say=note
+    )
+    _write(sr, larger)
 
 
 def _write(path: Path, picture: "Picture") -> None:
     """Write a picture and say so."""
-    from mzsr_lib import pictures
+    from mzsr_lib.imaging import picture_files
 
-    pictures.save(path, picture)
+    picture_files.write(path, picture)
     height, width = picture.image.shape[-2:]
     print(f"{path}: {width} x {height} px")
 
@@ -149,16 +146,19 @@ def evaluate(
 
     Example: mzsr evaluate DIR --kernel g2.0d --scale 2 --method bicubic mzsr --steps 1 10 --output rows.csv
     """
-    from mzsr_lib import baselines, distributed, evaluation, files, images, kernels
-    from mzsr_lib.degradation import from_setting
+    from mzsr_lib import files, runtime
+    from mzsr_lib.benchmark import evaluation
+    from mzsr_lib.imaging import kernel_files, picture_files
+    from mzsr_lib.imaging.degradation import from_setting
+    from mzsr_lib.methods import registry
 
-    images.paths_in(folder)
-    setting, where = kernels.parse(kernel), distributed.pick_device(device)
+    picture_files.paths_in(folder)
+    setting, where = kernel_files.parse(kernel), runtime.pick_device(device)
     degradation = from_setting(setting, scale, mode)
-    methods = baselines.sweep(method, steps, weights, seed, where, scale)
+    methods = registry.sweep(method, steps, weights, seed, where, scale)
     if output:
         files.check_writable(output)
-    for doubt in dict.fromkeys(evaluation.doubt(built, degradation) for built in methods):
+    for doubt in dict.fromkeys(registry.doubt(built, degradation) for built in methods):
         if doubt:
             note(doubt)
     rows = evaluation.evaluate(folder, setting, scale, methods, mode, seed, where, progress=True)
@@ -174,9 +174,10 @@ def selfcheck(data: DataRoot = None, device: Device = "auto") -> None:
 
     Example: mzsr selfcheck --data DIR
     """
-    from mzsr_lib import distributed, selfcheck
+    from mzsr_lib import runtime
+    from mzsr_lib.benchmark import selfcheck
 
-    rows = selfcheck.selfcheck(data, distributed.pick_device(device), progress=True)
+    rows = selfcheck.selfcheck(data, runtime.pick_device(device), progress=True)
     print(selfcheck.table(rows), end="\n\n")
     print(selfcheck.summary(rows))
 
@@ -188,10 +189,10 @@ def data_list(data: DataRoot = None) -> None:
     """
     from tabulate import tabulate
 
-    from mzsr_lib import downloads
+    from mzsr_lib.benchmark import datasets
 
-    print(tabulate(downloads.datasets(data), headers="keys", tablefmt="pipe"))
-    print(f"\nThey lie in {data or downloads.data_root()}.")
+    print(tabulate(datasets.datasets(data), headers="keys", tablefmt="pipe"))
+    print(f"\nThey lie in {data or datasets.data_root()}.")
 
 
 def data_fetch(
@@ -202,9 +203,9 @@ def data_fetch(
 
     Example: mzsr data fetch set5 bsd100
     """
-    from mzsr_lib import downloads
+    from mzsr_lib.benchmark import datasets
 
-    for folder in downloads.fetch(names, data):
+    for folder in datasets.fetch(names, data):
         print(folder)
 
 
@@ -215,7 +216,7 @@ def weights_list() -> None:
     """
     from tabulate import tabulate
 
-    from mzsr_lib import weights
+    from mzsr_lib.models import weights
 
     shown = ("stage", "step", "minutes", "device", "commit", "date", "held_out")
     rows = []
@@ -238,7 +239,7 @@ def reproduce(
 
     Example: mzsr reproduce --profile quick --from 03
     """
-    from mzsr_lib import reproduce
+    from mzsr_lib.lessons import reproduce
 
     reproduce.run(profile, only, start)
 

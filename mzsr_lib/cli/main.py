@@ -17,7 +17,8 @@ from collections.abc import Callable, Iterator, Sequence
 import tyro
 from tyro.extras import SubcommandApp
 
-from mzsr_lib import __version__, commands, table_commands, training_commands
+from mzsr_lib import __version__
+from mzsr_lib.cli import commands, tables, training
 from mzsr_lib.files import Failure, InputError
 
 Command = Callable[..., None]
@@ -28,19 +29,19 @@ COMMANDS: dict[tuple[str, ...], Command] = {
     ("degrade",): commands.degrade,
     ("upscale",): commands.upscale,
     ("evaluate",): commands.evaluate,
-    ("tables",): table_commands.tables,
+    ("tables",): tables.tables,
     ("selfcheck",): commands.selfcheck,
     ("data", "list"): commands.data_list,
     ("data", "fetch"): commands.data_fetch,
     ("weights", "list"): commands.weights_list,
     ("reproduce",): commands.reproduce,
-    ("train-all",): training_commands.train_all,
+    ("train-all",): training.train_all,
 }
 
 # Their flags are the fields of a config, and their defaults those of a preset: made when they are asked for.
 TRAINING: dict[tuple[str, ...], Callable[[str], Command]] = {
-    ("pretrain",): training_commands.pretrain_command,
-    ("meta-train",): training_commands.meta_train_command,
+    ("pretrain",): training.pretrain_command,
+    ("meta-train",): training.meta_train_command,
 }
 TRAINING_HELP = {
     ("pretrain",): "Stage 1: train a network on many pairs.",
@@ -89,7 +90,7 @@ def parse(words: list[str]) -> Callable[[], None]:
         return lambda: print(f"mzsr {__version__}")
     for name in (*COMMANDS, *TRAINING):
         if tuple(words[: len(name)]) == name:
-            command = COMMANDS.get(name) or TRAINING[name](training_commands.preset_in(words))
+            command = COMMANDS.get(name) or TRAINING[name](training.preset_in(words))
             program, rest = f"mzsr {' '.join(name)}", words[len(name) :]
             with _complaints(program, rest):
                 return tyro.cli(_postponed(command), prog=program, args=rest)
@@ -177,7 +178,3 @@ def _fail(sentence: str, code: int) -> int:
     if os.environ.get("RANK", "0") == "0":
         print(f"mzsr: {' '.join(sentence.split())}", file=sys.stderr)
     return code
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -5,8 +5,8 @@ from typing import Annotated
 
 from tyro.conf import arg
 
-from mzsr_lib.commands import DataRoot, Device, Seed, Weights, note
-from mzsr_lib.training_commands import MaxMinutes, check_limits
+from mzsr_lib.cli.commands import DataRoot, Device, Seed, Weights, note
+from mzsr_lib.cli.training import MaxMinutes, check_limits
 
 Output = Annotated[
     Path, arg(metavar="DIR", help="Folder of rows.csv and the tables. What is found there is not measured again.")
@@ -52,30 +52,33 @@ def tables(
     """
     import torch
 
-    from mzsr_lib import baselines, distributed, jobs, sweeps
-    from mzsr_lib.kernels import named, parse
+    from mzsr_lib import runtime
+    from mzsr_lib.benchmark import sweeps
+    from mzsr_lib.imaging.kernel_files import parse
+    from mzsr_lib.imaging.kernels import named
+    from mzsr_lib.methods import registry
 
     check_limits(max_minutes)
-    jobs.check_count(images)
+    sweeps.check_count(images)
     settings = [parse(kernel) for kernel in kernels or named()]
-    places = jobs.folders(datasets, data)
-    group = distributed.join(device)
+    places = sweeps.folders(datasets, data)
+    group = runtime.join(device)
     # Pictures come in many sizes: looking for the fastest convolution of each would cost more than it saves.
     torch.backends.cudnn.benchmark = False
     try:
-        names, say = methods or baselines.METHODS, note if group.leads else lambda sentence: None
-        built = {s: jobs.methods_for(names, s, steps, weights, seed, group.device, say) for s in scales}
-        planned = jobs.plan(places, settings, built, seed, images)
+        names, say = methods or registry.METHODS, note if group.leads else lambda sentence: None
+        built = {s: sweeps.methods_for(names, s, steps, weights, seed, group.device, say) for s in scales}
+        planned = sweeps.plan(places, settings, built, seed, images)
         missing = sweeps.run(planned, output, group, max_minutes, progress=True)
         if group.leads:
             _report(len(planned), missing, output)
     finally:
-        distributed.leave()
+        runtime.leave()
 
 
 def _report(count: int, missing: int, output: Path) -> None:
     """Write the tables, and say what is there."""
-    from mzsr_lib import tables
+    from mzsr_lib.benchmark import tables
 
     if missing:
         print(f"Time is up, {count - missing} of {count} jobs are done: the same command goes on from here.")

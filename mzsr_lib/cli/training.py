@@ -9,7 +9,7 @@ from typing import Annotated
 
 from tyro.conf import OmitArgPrefixes, arg
 
-from mzsr_lib.commands import Device
+from mzsr_lib.cli.commands import Device
 from mzsr_lib.files import InputError, check_writable
 
 PRESETS = ("paper", "cpu", "quick", "plus", "carn", "rcan_small")
@@ -70,10 +70,11 @@ def config_of(kind: type, preset: str) -> object:
 
 def pretrain_command(name: str = "paper") -> Callable[..., None]:
     """Return the function behind ``mzsr pretrain``, with the defaults of a preset."""
-    from mzsr_lib import training, weights
+    from mzsr_lib.models import weights
+    from mzsr_lib.training import stages
 
-    Config = OmitArgPrefixes[training.PretrainConfig]
-    default = config_of(training.PretrainConfig, name)
+    Config = OmitArgPrefixes[stages.PretrainConfig]
+    default = config_of(stages.PretrainConfig, name)
 
     def pretrain(
         data: Folders,
@@ -91,14 +92,15 @@ def pretrain_command(name: str = "paper") -> Callable[..., None]:
         start = None if init in (None, "none") else init
         if start:
             weights.locate(start)
-        _run(training.pretrain, config, data, output, max_minutes, device, init=start)
+        _run(stages.pretrain, config, data, output, max_minutes, device, init=start)
 
     return pretrain
 
 
 def meta_train_command(name: str = "paper") -> Callable[..., None]:
     """Return the function behind ``mzsr meta-train``, with the defaults of a preset."""
-    from mzsr_lib import meta_training, weights
+    from mzsr_lib.models import weights
+    from mzsr_lib.mzsr import meta_training
 
     Config = OmitArgPrefixes[meta_training.MetaTrainConfig]
     default = config_of(meta_training.MetaTrainConfig, name)
@@ -151,14 +153,17 @@ def train_all(
 
     Example: mzsr train-all --model mzsr-plus --budget cpu --output training-runs/plus
     """
-    from mzsr_lib import distributed, downloads, images, recipes
+    from mzsr_lib import runtime
+    from mzsr_lib.benchmark import datasets
+    from mzsr_lib.imaging import picture_files
+    from mzsr_lib.training import recipes
 
     plan = recipes.recipe(model, budget)
     check_limits(max_minutes, max_steps)
-    folders = data or tuple(downloads.folder(name) for name in recipes.DATA)
+    folders = data or tuple(datasets.folder(name) for name in recipes.DATA)
     for folder in folders:
-        images.paths_in(folder)
-    group = distributed.join(device)
+        picture_files.paths_in(folder)
+    group = runtime.join(device)
     try:
         check_writable(output / "log.jsonl")
         if group.leads:
@@ -169,7 +174,7 @@ def train_all(
                 _draw(output / stage.name)
             print(f"The weights are in {path}." if path else "Time is up: the same command goes on from here.")
     finally:
-        distributed.leave()
+        runtime.leave()
 
 
 def check_limits(max_minutes: float | None, max_steps: int | None = None) -> None:
@@ -190,12 +195,13 @@ def _run(
     **more: object,
 ) -> None:
     """Check what was given, train in the group of processes, draw the curve, and say where the weights are."""
-    from mzsr_lib import distributed, images
+    from mzsr_lib import runtime
+    from mzsr_lib.imaging import picture_files
 
     check_limits(max_minutes)
     for folder in data:
-        images.paths_in(folder)
-    group = distributed.join(device)
+        picture_files.paths_in(folder)
+    group = runtime.join(device)
     try:
         check_writable(output / "log.jsonl")
         path = train(config, data, output, group, max_minutes, **more)
@@ -203,12 +209,12 @@ def _run(
             _draw(output)
             print(f"The weights are in {path}.")
     finally:
-        distributed.leave()
+        runtime.leave()
 
 
 def _draw(output: Path) -> None:
     """Draw the log of a run, if it has one yet."""
-    from mzsr_lib import plotting
+    from mzsr_lib.drawing import plotting
 
     if (output / "log.jsonl").exists():
         plotting.save(plotting.training_curve(output / "log.jsonl"), output / "curve.png")

@@ -10,10 +10,12 @@ from statistics import fmean
 
 from matplotlib.axes import Axes
 
-from mzsr_lib import baselines, labels, published, tables
+from mzsr_lib.benchmark import published, tables
+from mzsr_lib.benchmark.tables import DATASETS
+from mzsr_lib.drawing import labels
+from mzsr_lib.drawing.style import FONT_SIZE, LINE, Drawing, colour
 from mzsr_lib.files import InputError, read_rows
-from mzsr_lib.look import FONT_SIZE, LINE, Drawing, colour
-from mzsr_lib.tables import DATASETS
+from mzsr_lib.methods import registry
 
 Row = Mapping[str, str]
 Points = list[tuple[float, float]]
@@ -58,7 +60,7 @@ def method_title(method: str, steps: str, weights: str) -> str:
     'MZSR 0'
     """
     column = tables.column_of({"method": method, "steps": steps, "weights": weights, "scale": SCALE})
-    adapts = method in baselines.REGISTRY and baselines.REGISTRY[method].updates is not None
+    adapts = method in registry.REGISTRY and registry.REGISTRY[method].updates is not None
     return tables.title(column) + (" 0" if adapts and column.steps == 0 else "")
 
 

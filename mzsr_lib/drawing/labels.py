@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.text import Annotation, Text
 from matplotlib.transforms import Bbox, BboxBase
 
-from mzsr_lib.look import DPI, FONT_SIZE, GAP, INK, LINE, Drawing, sheet, text, tidy
+from mzsr_lib.drawing.style import DPI, FONT_SIZE, GAP, INK, LINE, Drawing, sheet, text, tidy
 
 LEFT, RIGHT, TOP, BOTTOM, BETWEEN = 64, 24, 78, 52, 46  # px around the charts, and between two
 

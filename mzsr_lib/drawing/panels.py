@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from matplotlib.axes import Axes
 
-from mzsr_lib.look import GAP, INK, LINE, Drawing, chart, colour, frame, legend, sheet, text
+from mzsr_lib.drawing.style import GAP, INK, LINE, Drawing, chart, colour, frame, legend, sheet, text
 from mzsr_lib.shapes import Tensor
 
 Points = Sequence[tuple[float, float]]

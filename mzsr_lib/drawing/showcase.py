@@ -1,21 +1,20 @@
-"""The same small part of a picture by every method: measured once into small files, and drawn from them."""
+"""The same small part of a picture by every method: drawn from small files that benchmarks/comparison.py makes."""
 
-import datetime
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 
-from mzsr_lib import evaluation, files, images, kernels, metrics, tables
-from mzsr_lib.charts import method_title
-from mzsr_lib.degradation import from_setting
+from mzsr_lib import files
+from mzsr_lib.benchmark import datasets, tables
+from mzsr_lib.drawing.charts import method_title
+from mzsr_lib.drawing.panels import draw
+from mzsr_lib.drawing.plotting import Crop, draw_kernel
+from mzsr_lib.drawing.style import DPI, FONT_SIZE, GAP, INK, LINE, MARK, Drawing, colour, frame, sheet, text
 from mzsr_lib.files import InputError
-from mzsr_lib.look import DPI, FONT_SIZE, GAP, INK, LINE, MARK, Drawing, colour, frame, sheet, text
-from mzsr_lib.methods import Method
-from mzsr_lib.panels import draw
-from mzsr_lib.plotting import Crop, draw_kernel
+from mzsr_lib.imaging import kernel_files, picture_files
 from mzsr_lib.shapes import Images, OtherImages
 
 SCORES, SCALE = "scores.csv", 2
@@ -23,7 +22,7 @@ WIDE, TILE, KERNEL, SPACE = 162, 120, 42, 8  # px: a whole picture, a crop, the 
 
 
 class Scene(NamedTuple):
-    """A picture of `images.EXAMPLES`, a kernel of `kernels.named`, and the part (top, left, size) to look at, px."""
+    """A picture of `datasets.EXAMPLES`, a kernel of `kernels.named`, and the part (top, left, size) to look at, px."""
 
     picture: str
     kernel: str
@@ -51,50 +50,8 @@ def cut(image: Images, crop: Crop) -> OtherImages:
     return image[..., top : top + size, left : left + size]
 
 
-def measure(folder: str | Path, methods: Iterable[Method], scenes: Sequence[Scene] = SCENES) -> None:
-    """Run methods on scenes, and write each crop as PNG and the PSNR of the whole picture into ``scores.csv``.
-
-    Parameters
-    ----------
-    folder
-        Where to; what it holds of the same scene, method and weights is not measured again.
-    methods
-        See `baselines.build`.
-    scenes
-        Pictures that come with the package, so that their crops may be passed on.
-    """
-    folder = Path(folder)
-    rows = files.read_rows(folder / SCORES) if (folder / SCORES).exists() else []
-    for method in methods:
-        for scene in scenes:
-            cell = _cell(scene, method)
-            if not any(cell.items() <= row.items() for row in rows):
-                new = cell | _measured(folder, scene, method)
-                rows = [row for row in rows if row["file"] != new["file"]] + [new]
-                files.write_rows(folder / SCORES, rows)
-
-
-def _cell(scene: Scene, method: Method) -> dict[str, str]:
-    """Return what tells one result from the others, as it stands in the file."""
-    place = dict(zip(("top", "left", "size"), scene.crop, strict=True))
-    cell = {"picture": scene.picture, "kernel": scene.kernel, **place, **evaluation.described(method)}
-    return {key: str(value) for key, value in cell.items()}
-
-
-def _measured(folder: Path, scene: Scene, method: Method) -> dict[str, object]:
-    """Super-resolve a picture, write its crop, and return what is to be noted."""
-    hr = images.crop_to_multiple(images.example(scene.picture), SCALE)
-    camera = from_setting(kernels.parse(scene.kernel), SCALE)
-    sr = method(camera(hr), camera)
-    file = f"{scene.picture}-{scene.kernel}-{method.name}-{method.steps}.png"
-    images.save(folder / file, cut(sr, scene.crop))
-    scores = {"psnr": round(metrics.protocol_psnr(sr, hr, SCALE), 3), "file": file}
-    facts = {"device": str(sr.device), "commit": files.git_commit(), "seed": 0}
-    return {**scores, **facts, "date": datetime.date.today().isoformat()}
-
-
 def comparison(folder: str | Path) -> Drawing:
-    """Draw what `measure` wrote: a row a scene, a column a method, the original first.
+    """Draw what benchmarks/comparison.py measured: a row a scene, a column a method, the original first.
 
     Raises
     ------
@@ -130,14 +87,14 @@ def _left(column: int) -> int:
 
 def _row(figure: Drawing, folder: Path, scene: Scene, found: dict[str, dict | None], top: int) -> None:
     """Draw one scene: the picture with its crop marked and the kernel inset, then the crops."""
-    hr = images.example(scene.picture)
+    hr = datasets.example(scene.picture)
     _whole(figure, hr, scene, top)
     tile = scene.crop[2] * max(1, TILE // scene.crop[2])
     draw(frame(figure, (_left(0), top, tile, tile)), cut(hr, scene.crop))
     best = max((float(row["psnr"]) for row in found.values() if row), default=0.0)
     for column, row in enumerate(found.values(), start=1):
         if row is not None:
-            draw(frame(figure, (_left(column), top, tile, tile)), images.load(folder / row["file"]))
+            draw(frame(figure, (_left(column), top, tile, tile)), picture_files.load(folder / row["file"]))
             weight = "bold" if float(row["psnr"]) == best else "normal"
             text(figure, _left(column), top + tile + 2, f"{float(row['psnr']):.2f} dB", weight=weight)
 
@@ -149,7 +106,7 @@ def _whole(figure: Drawing, hr: Images, scene: Scene, top: int) -> None:
     axes = frame(figure, (GAP, top, wide, tall))
     draw(axes, hr)
     _mark(axes, scene.crop, ((4, INK), (2, MARK)))
-    kernel = kernels.parse(scene.kernel).kernel
+    kernel = kernel_files.parse(scene.kernel).kernel
     inset = frame(figure, (GAP + wide - KERNEL, top + tall - KERNEL, KERNEL, KERNEL))
     draw_kernel(inset, kernel)
     _mark(inset, (0, 0, kernel.shape[-1]), ((2, "white"),))

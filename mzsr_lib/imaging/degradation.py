@@ -6,9 +6,9 @@ import torch
 from torch.nn import functional as F
 
 from mzsr_lib.files import InputError
-from mzsr_lib.images import check_scale, crop_to_multiple, round_to_8_bits
-from mzsr_lib.kernels import KernelPrior, Setting
-from mzsr_lib.resize import downscale, pad_symmetric
+from mzsr_lib.imaging.images import check_scale, crop_to_multiple, round_to_8_bits
+from mzsr_lib.imaging.kernels import KernelPrior, Setting
+from mzsr_lib.imaging.resize import downscale, pad_symmetric
 from mzsr_lib.shapes import Kernels, OtherPlanes, Planes
 
 MODES = ("direct", "bicubic")

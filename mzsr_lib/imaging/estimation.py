@@ -2,7 +2,7 @@
 
 A blur takes the steepest slopes first. At a sharp edge the slope over one pixel is twice that over two pixels;
 at a soft one both are the same. `steepness` measures this in four directions, and sixteen numbers, fitted to
-photographs with known blurs by `fit`, turn it into a Gaussian kernel. What it assumes: a photograph that was
+photographs with known blurs, turn it into a Gaussian kernel. What it assumes: a photograph that was
 sharp on the high-resolution grid, a Gaussian blur, direct sampling by 2, and little noise or compression.
 """
 
@@ -11,10 +11,10 @@ from dataclasses import dataclass
 
 import torch
 
-from mzsr_lib import kernels
 from mzsr_lib.files import InputError
-from mzsr_lib.images import luma
-from mzsr_lib.shapes import Covariances, Float, Images, Kernel, Planes, Tensor
+from mzsr_lib.imaging import kernel_files, kernels
+from mzsr_lib.imaging.images import luma
+from mzsr_lib.shapes import Float, Images, Kernel, Planes, Tensor
 
 # One pixel to the right, along the falling diagonal, down, along the rising diagonal: (x, y), y down.
 DIRECTIONS = ((1, 0), (1, 1), (0, 1), (-1, 1))
@@ -63,13 +63,13 @@ class Estimate:
 
     @property
     def text(self) -> str:
-        """The three numbers as `kernels.parse` and the command line read them."""
+        """The three numbers as `kernel_files.parse` and the command line read them."""
         return f"{self.lambda1:.2f},{self.lambda2:.2f},{self.theta:.2f}"
 
     @property
     def setting(self) -> kernels.Setting:
         """The kernel, sampled directly."""
-        return kernels.parse(self.text)
+        return kernel_files.parse(self.text)
 
     @property
     def kernel(self) -> Kernel:
@@ -134,63 +134,35 @@ def estimate(lr: Images, coefficients: Coefficients = SHIPPED) -> Estimate:
     InputError
         As `steepness`.
     """
-    width, along, slant = _predict(steepness(lr).double().cpu(), coefficients)
+    width, along, slant = predict(steepness(lr).double().cpu(), coefficients)
     low, high = math.sqrt(SMALLEST), math.sqrt(LARGEST)
     gap = torch.hypot(along, slant)
     large, small = (float((width + side * gap).clamp(low, high)) for side in (1, -1))
     return Estimate(large**2, small**2, float(torch.atan2(slant, along)) / 2 % math.pi)
 
 
-def _predict(measured: Steepness, coefficients: Coefficients) -> tuple[Tensor, Tensor, Tensor]:
+def width_error(found: Estimate, lambda1: float, lambda2: float) -> float:
+    """Return the mean absolute error of the two widths, the square roots of the eigenvalues, in px."""
+    pairs = ((found.lambda1, lambda1), (found.lambda2, lambda2))
+    return sum(abs(math.sqrt(ours) - math.sqrt(true)) for ours, true in pairs) / 2
+
+
+def predict(measured: Steepness, coefficients: Coefficients) -> tuple[Tensor, Tensor, Tensor]:
     """Return (a, b, c), px, of the square root [[a + b, c], [c, a - b]] of the covariance."""
-    mean, axes, diagonals = _features(measured)
+    mean, axes, diagonals = features(measured)
     vectors = (coefficients.width, coefficients.axes, coefficients.diagonals)
     width, along, slant = (measured.new_tensor(values) for values in vectors)
-    a = torch.exp(_products(mean) @ width)
+    a = torch.exp(products(mean) @ width)
     return a, a * (axes @ along), a * (diagonals @ slant)
 
 
-def _features(measured: Steepness) -> tuple[Features, Features, Features]:
+def features(measured: Steepness) -> tuple[Features, Features, Features]:
     """Return the mean over the directions, and the half differences of the axes and of the diagonals."""
     right, fall, down, rise = measured.unbind(-2)
     return (right + fall + down + rise) / 4, (right - down) / 2, (fall - rise) / 2
 
 
-def _products(mean: Features) -> Float[Tensor, "... 10"]:
+def products(mean: Features) -> Float[Tensor, "... 10"]:
     """Return 1, the three features and their six products."""
     first, second = torch.triu_indices(3, 3)
     return torch.cat([torch.ones_like(mean[..., :1]), mean, mean[..., first] * mean[..., second]], dim=-1)
-
-
-def fit(measured: Float[Tensor, "n 4 3"], covs: Covariances, ridge: float = 1e-6) -> Coefficients:
-    """Return the coefficients that fit pictures with known blurs best, by least squares.
-
-    Parameters
-    ----------
-    measured
-        (n, 4, 3), `steepness` of each picture.
-    covs
-        (n, 2, 2), the covariances of their kernels in px^2.
-    ridge
-        Weight of the squared coefficients.
-    """
-    measured, covs = measured.double(), covs.double()
-    mean, axes, diagonals = _features(measured)
-    # The square root of a 2 x 2 matrix: (C + sqrt(det C)) / sqrt(trace C + 2 sqrt(det C)).
-    det = torch.linalg.det(covs).sqrt()
-    scale = (covs[:, 0, 0] + covs[:, 1, 1] + 2 * det).sqrt()
-    a = scale / 2
-    b, c = (covs[:, 0, 0] - covs[:, 1, 1]) / 2 / scale, covs[:, 0, 1] / scale
-    pairs = ((_products(mean), torch.log(a)), (axes, b / a), (diagonals, c / a))
-    return Coefficients(*(_least_squares(matrix, wanted, ridge) for matrix, wanted in pairs))
-
-
-def _least_squares(matrix: Float[Tensor, "n m"], wanted: Float[Tensor, " n"], ridge: float) -> tuple[float, ...]:
-    square = matrix.T @ matrix + ridge * len(matrix) * torch.eye(matrix.shape[1], dtype=matrix.dtype)
-    return tuple(round(float(value), 3) for value in torch.linalg.solve(square, matrix.T @ wanted))
-
-
-def width_error(found: Estimate, lambda1: float, lambda2: float) -> float:
-    """Return the mean absolute error of the two widths, the square roots of the eigenvalues, in px."""
-    pairs = ((found.lambda1, lambda1), (found.lambda2, lambda2))
-    return sum(abs(math.sqrt(ours) - math.sqrt(true)) for ours, true in pairs) / 2

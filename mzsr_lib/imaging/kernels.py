@@ -1,19 +1,15 @@
-"""Blur kernels: anisotropic Gaussians from a covariance, the paper's four, its prior, and your own from a file."""
+"""Blur kernels: anisotropic Gaussians from a covariance, the paper's four, and its prior."""
 
 import math
 from dataclasses import dataclass
-from pathlib import Path
 from typing import NamedTuple
 
-import numpy as np
 import torch
 
-from mzsr_lib import arrays
 from mzsr_lib.files import InputError
 from mzsr_lib.shapes import Covariances, Eigenvalues, Kernel, Kernels
 
 TEST_SIZE = 21
-FILE_SUFFIXES = (".mat", ".npy", ".png")
 
 
 class Setting(NamedTuple):
@@ -166,71 +162,3 @@ def named() -> dict[str, Setting]:
         Setting("bicubic", torch.ones(1, 1), "bicubic"),
     )
     return {setting.name: setting for setting in settings}
-
-
-def parse(text: str) -> Setting:
-    """Read what a user wrote for a kernel: a name, ``lambda1,lambda2,theta``, or a file.
-
-    Parameters
-    ----------
-    text
-        One of `named`, three numbers like ``4.0,1.0,-0.5`` (px^2, px^2, radians), or a path that
-        ends in .mat, .npy or .png. Numbers and files are sampled directly.
-
-    Raises
-    ------
-    InputError
-        If it is none of these, or the kernel is even-sized, all zero or not finite.
-    """
-    if text in named():
-        return named()[text]
-    if Path(text).suffix.lower() in FILE_SUFFIXES:
-        return Setting(Path(text).stem, load(text), "direct")
-    parts = text.split(",")
-    if len(parts) == 3:
-        return Setting(text, _parse_numbers(text, parts), "direct")
-    raise InputError(
-        f"There is no kernel '{text}': give {', '.join(named())}, 'lambda1,lambda2,theta', "
-        f"or a file that ends in {', '.join(FILE_SUFFIXES)}."
-    )
-
-
-def _parse_numbers(text: str, parts: list[str]) -> Kernel:
-    try:
-        lambda1, lambda2, theta = (float(part) for part in parts)
-    except ValueError:
-        raise InputError(f"The kernel '{text}' should be three numbers: lambda1,lambda2,theta.") from None
-    if not all(map(math.isfinite, (lambda1, lambda2, theta))) or not lambda1 >= lambda2 > 0:
-        raise InputError(f"The kernel '{text}' needs lambda1 >= lambda2 > 0 (variances, px^2) and a finite theta.")
-    reach = int(np.ceil(3 * math.sqrt(lambda1)))
-    size = max(TEST_SIZE, 2 * reach + 1)
-    if size > 101:
-        raise InputError(f"The kernel '{text}' is {math.sqrt(lambda1):.0f} px wide: lambda1 must be at most 277 px^2.")
-    return gaussian_kernel(covariance(lambda1, lambda2, theta), size)
-
-
-def load(path: str | Path) -> Kernel:
-    """Read a kernel from a .mat (as ZSSR, KernelGAN and MZSR write it), .npy or .png file, normalised to sum 1.
-
-    In a .mat file the largest two-dimensional array is taken, whatever its name.
-    """
-    path = Path(path)
-    if not path.is_file():
-        raise InputError(f"There is no kernel file {path}.")
-    return normalise(arrays.read(path), str(path))
-
-
-def normalise(array: np.ndarray, what: str = "The kernel") -> Kernel:
-    """Check that an array can be a kernel (two-dimensional, square, odd, finite, not zero) and make its sum 1."""
-    if array.dtype.kind not in "biuf":
-        raise InputError(f"{what} holds {array.dtype}: a kernel must be real numbers.")
-    array = np.asarray(array, dtype=np.float64)
-    if array.ndim != 2 or array.shape[0] != array.shape[1]:
-        raise InputError(f"{what} has the shape {array.shape}: a kernel must be a square.")
-    if array.shape[0] % 2 == 0:
-        raise InputError(
-            f"{what} is {array.shape[0]} x {array.shape[0]}: a kernel needs an odd size, so that it has a centre."
-        )
-    if not np.isfinite(array).all() or array.sum() <= 0:
-        raise InputError(f"{what} sums to {array.sum():g}: a kernel must be finite with a positive sum.")
-    return torch.from_numpy((array / array.sum()).astype(np.float32))

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import torch
 
 from mzsr_lib.files import InputError
-from mzsr_lib.images import luma, round_to_8_bits
+from mzsr_lib.imaging.images import luma, round_to_8_bits
 from mzsr_lib.shapes import Images, Luma, OtherImages, OtherLuma, OtherPlanes, Planes
 
 

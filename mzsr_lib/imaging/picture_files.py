@@ -1,24 +1,169 @@
-"""What is done to a picture file as a whole: grey stays grey, and transparency goes along."""
+"""Picture files: reading and writing them, and what goes along: grey stays grey, transparency is kept."""
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from mzsr_lib import estimation, images, resize
-from mzsr_lib.data import generator_for
-from mzsr_lib.degradation import Degradation
-from mzsr_lib.files import InputError, check_writable
-from mzsr_lib.images import Picture, crop_to_multiple
-from mzsr_lib.kernels import Setting
-from mzsr_lib.shapes import Images, OtherImages
+import numpy as np
+import torch
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from mzsr_lib.files import InputError, atomic_path, check_writable, existing_folder
+from mzsr_lib.imaging import resize
+from mzsr_lib.imaging.degradation import Degradation
+from mzsr_lib.imaging.images import check_scale, crop_to_multiple, to_bytes
+from mzsr_lib.runtime import generator_for
+from mzsr_lib.shapes import Images, Luma, OtherImages, Planes
+
+SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp")
 
 # Formats with room for an alpha channel beside grey and beside colour.
 TRANSPARENT = (".png", ".tif", ".tiff", ".webp")
 
 
+@dataclass(frozen=True)
+class Picture:
+    """A picture as it stood in its file.
+
+    Attributes
+    ----------
+    image
+        (1, 3, H, W), RGB in [0, 1]. A grey picture has three equal channels.
+    alpha
+        (1, 1, H, W) in [0, 1], or None when the file had no transparency.
+    grey
+        True when the file had a single channel.
+    """
+
+    image: Images
+    alpha: Luma | None = None
+    grey: bool = False
+
+
+def read(path: str | Path) -> Picture:
+    """Read a picture file with its transparency and its grey or colour nature.
+
+    Grey, 16-bit and palette pictures and ones with transparency are read as one would expect; a
+    rotation noted by a camera is applied. Sixteen-bit colour is read at eight bits a channel.
+
+    Raises
+    ------
+    InputError
+        If the file is missing, is not a picture, or has a colour space other than grey or RGB.
+    """
+    path = Path(path)
+    if not path.is_file():
+        found = "a folder has that name" if path.is_dir() else "there is no such file"
+        raise InputError(f"Cannot read the picture {path}: {found}.")
+    try:
+        with Image.open(path) as opened:
+            return _from_pillow(ImageOps.exif_transpose(opened), path)
+    except UnidentifiedImageError:
+        raise InputError(f"{path} is not a picture that can be read: give a PNG, JPEG, TIFF or BMP.") from None
+    except (OSError, SyntaxError, Image.DecompressionBombError) as error:
+        raise InputError(f"The picture {path} cannot be read ({error}).") from None
+
+
+def _from_pillow(picture: Image.Image, path: Path) -> Picture:
+    if picture.mode in ("CMYK", "LAB", "HSV", "YCbCr"):
+        raise InputError(f"{path} is a {picture.mode} picture: convert it to RGB or grey first.")
+    if picture.mode.startswith(("I", "F")):
+        return Picture(_wide_grey(picture, path).expand(1, 3, -1, -1).contiguous(), grey=True)
+    transparent = picture.mode in ("LA", "PA", "RGBA", "La", "RGBa") or "transparency" in picture.info
+    alpha = _to_tensor(picture.convert("RGBA").getchannel("A")) if transparent else None
+    grey = picture.mode in ("1", "L", "LA", "La")
+    return Picture(_to_tensor(picture.convert("RGB")), alpha, grey)
+
+
+def _wide_grey(picture: Image.Image, path: Path) -> Luma:
+    values = np.array(picture, dtype=np.float32)
+    if picture.mode.startswith("I"):
+        values = values / 65535
+    if not np.isfinite(values).all() or values.min() < 0 or values.max() > 1:
+        raise InputError(f"{path} has values outside its range: save it as 8- or 16-bit first.")
+    return torch.from_numpy(values)[None, None]
+
+
+def _to_tensor(picture: Image.Image) -> Planes:
+    values = np.array(picture, dtype=np.float32) / 255
+    return torch.from_numpy(values.reshape(*values.shape[:2], -1)).permute(2, 0, 1)[None].contiguous()
+
+
+def load(path: str | Path) -> Images:
+    """Read a picture file as (1, 3, H, W), RGB in [0, 1]. See `read` for what is accepted."""
+    return read(path).image
+
+
+def write(path: str | Path, picture: Picture) -> None:
+    """Write a picture at 8 bits a channel, whole or not at all."""
+    save(path, picture.image, picture.alpha, picture.grey)
+
+
+def save(path: str | Path, image: Images, alpha: Luma | None = None, grey: bool = False) -> None:
+    """Write one image, rounded to 8 bits, as a whole file or not at all.
+
+    Parameters
+    ----------
+    path
+        Its ending names the format: one of `SUFFIXES`.
+    image
+        (1, 3, H, W), values outside [0, 1] are clipped.
+    alpha
+        (1, 1, H, W) in [0, 1], written as transparency.
+    grey
+        Write one channel, the mean of the three.
+    """
+    path = check_suffix(path)
+    if len(image) != 1:
+        raise InputError(f"A file holds one picture, and {len(image)} were given: save them one by one.")
+    colour = image.mean(dim=1, keepdim=True) if grey else image
+    planes = colour if alpha is None else torch.cat([colour, alpha], dim=1)
+    values = to_bytes(planes)[0].permute(1, 2, 0).cpu().numpy()
+    with atomic_path(path) as temporary:
+        try:
+            Image.fromarray(values.squeeze(-1) if values.shape[-1] == 1 else values).save(temporary)
+        except OSError as error:
+            raise InputError(f"Cannot write the picture {path} ({error}).") from None
+
+
+def check_suffix(path: str | Path) -> Path:
+    """Return `path`, or raise `InputError` when its ending is not a picture format we write."""
+    path = Path(path)
+    if path.suffix.lower() not in SUFFIXES:
+        raise InputError(
+            f"{path} has the ending '{path.suffix}', which is no picture format: use {', '.join(SUFFIXES)}."
+        )
+    return path
+
+
+def check_output(path: str | Path, picture: Picture) -> None:
+    """Raise `InputError` when such a picture cannot be written to `path`; to be called before long work."""
+    path = check_suffix(path)
+    if picture.alpha is not None and path.suffix.lower() not in TRANSPARENT:
+        raise InputError(f"{path} cannot hold transparency, which the picture has: use {', '.join(TRANSPARENT)}.")
+    check_writable(path)
+
+
+def paths_in(folder: str | Path) -> list[Path]:
+    """Return the picture files of a folder, sorted by name.
+
+    Raises
+    ------
+    InputError
+        If it is not a folder or holds no picture.
+    """
+    folder = existing_folder(folder)
+    paths = sorted(p for p in folder.iterdir() if p.suffix.lower() in SUFFIXES and not p.name.startswith("."))
+    if not paths:
+        raise InputError(
+            f"There are no pictures in {folder}: it should hold files like {SUFFIXES[0]} or {SUFFIXES[1]}."
+        )
+    return paths
+
+
 def crop(picture: Picture, scale: int) -> tuple[Picture, str | None]:
     """Return the picture cut to a multiple of the scale, and a sentence that says so if anything was cut."""
-    image = crop_to_multiple(picture.image, images.check_scale(scale))
+    image = crop_to_multiple(picture.image, check_scale(scale))
     if image.shape == picture.image.shape:
         return picture, None
     alpha = None if picture.alpha is None else crop_to_multiple(picture.alpha, scale)
@@ -52,43 +197,6 @@ def upscale(
     return Picture(sr, None if alpha is None else alpha.to(device), picture.grey)
 
 
-def estimated(picture: Picture, scale: int, mode: str | None, say: Callable[[str], None]) -> Setting:
-    """Return the Gaussian blur that a low-resolution picture seems to have, and say which.
-
-    Raises
-    ------
-    InputError
-        If the scale is not 2, the sampling not direct, or the picture shows no edges; see `estimation.estimate`.
-    """
-    if mode not in (None, "direct"):
-        raise InputError(f"A kernel is estimated for direct sampling only, not {mode}: give the kernel.")
-    if scale != 2:
-        raise InputError(f"A kernel is estimated for scale 2 only, not {scale}: give the kernel.")
-    found = estimation.estimate(picture.image)
-    say(f"The blur is estimated: lambda1 {found.lambda1:.2f}, lambda2 {found.lambda2:.2f} px^2, {found.theta:.2f} rad.")
-    return found.setting
-
-
-def doubt(kernel: str, method: str) -> str | None:
-    """Say in one sentence why a method should not be trusted with a kernel that was only estimated, or return None."""
-    if kernel == "estimate" and method == "mzsr-plus":
-        return "With an estimated kernel the method mzsr is the safer one: look for halos, and compare."
-    return None
-
-
 def check_size(picture: Picture, degradation: Degradation) -> None:
     """Raise `InputError` when a low-resolution picture is too small to be degraded once more by its kernel."""
     degradation.check(crop_to_multiple(picture.image, degradation.scale))
-
-
-def check_output(path: str | Path, picture: Picture) -> None:
-    """Raise `InputError` when such a picture cannot be written to `path`; to be called before long work."""
-    path = images.check_suffix(path)
-    if picture.alpha is not None and path.suffix.lower() not in TRANSPARENT:
-        raise InputError(f"{path} cannot hold transparency, which the picture has: use {', '.join(TRANSPARENT)}.")
-    check_writable(path)
-
-
-def save(path: str | Path, picture: Picture) -> None:
-    """Write a picture at 8 bits a channel, whole or not at all."""
-    images.save(path, picture.image, picture.alpha, picture.grey)

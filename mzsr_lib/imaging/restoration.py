@@ -10,10 +10,10 @@ Nothing is divided by mu, so float32 is enough for any mu in use.
 import torch
 from torch.nn import functional as F
 
-from mzsr_lib import resize
-from mzsr_lib.degradation import Degradation
 from mzsr_lib.files import InputError
-from mzsr_lib.resize import cubic, mirror, pad_symmetric
+from mzsr_lib.imaging import resize
+from mzsr_lib.imaging.degradation import Degradation
+from mzsr_lib.imaging.resize import cubic, mirror, pad_symmetric
 from mzsr_lib.shapes import Float, Kernels, OtherPlanes, Planes, Tensor
 
 # Low-resolution pixels of reflection around a picture, in which the wrap-around of the Fourier transform fades.

@@ -9,8 +9,8 @@ from matplotlib.axes import Axes
 from scipy.stats import t as student
 from tabulate import tabulate
 
+from mzsr_lib.drawing.style import COLOURS, FONT_SIZE, INK, Drawing, legend, sheet, tidy
 from mzsr_lib.files import InputError
-from mzsr_lib.look import COLOURS, FONT_SIZE, INK, Drawing, legend, sheet, tidy
 
 BASE = "base"
 UPDATES = (0, 1, 10)  # at test time

@@ -6,17 +6,19 @@ from pathlib import Path
 
 import ipywidgets as widgets
 
-from mzsr_lib import explorer, look, weights
-from mzsr_lib.adaptation import adapt, starting_point, super_resolve
-from mzsr_lib.data import generator_for
-from mzsr_lib.degradation import MODES, Degradation, blur
-from mzsr_lib.explorer import Explorer, gaussian, kernel_sliders, middle, size_slider, slider
+from mzsr_lib.drawing import style
+from mzsr_lib.drawing.style import GAP
 from mzsr_lib.files import InputError
-from mzsr_lib.inverse import enlarge
-from mzsr_lib.live import BELOW, FIVE, LARGEST_KERNEL, Curve, KernelPanel, Panel, five_panels
-from mzsr_lib.look import GAP
-from mzsr_lib.metrics import protocol_psnr
-from mzsr_lib.resize import upscale
+from mzsr_lib.imaging.degradation import MODES, Degradation, blur
+from mzsr_lib.imaging.metrics import protocol_psnr
+from mzsr_lib.imaging.resize import upscale
+from mzsr_lib.imaging.restoration import enlarge
+from mzsr_lib.lessons import sliders
+from mzsr_lib.lessons.live import BELOW, FIVE, LARGEST_KERNEL, Curve, KernelPanel, Panel, five_panels
+from mzsr_lib.lessons.sliders import Explorer, gaussian, kernel_sliders, middle, size_slider, slider
+from mzsr_lib.models import weights
+from mzsr_lib.mzsr.adaptation import adapt, starting_point, super_resolve
+from mzsr_lib.runtime import generator_for
 from mzsr_lib.shapes import Images, OtherImages
 
 SCALE = 2
@@ -47,7 +49,7 @@ class KernelExplorer(Explorer):
 
     def __init__(self, hr: Images, theta: float = 0.8, lambda1: float = 4.0, lambda2: float = 1.0, size: int = 15):
         self.hr = middle(hr, SIDE, SCALE)
-        figure = look.sheet(3 * LARGE + 4 * GAP, GAP + LARGE + BELOW)
+        figure = style.sheet(3 * LARGE + 4 * GAP, GAP + LARGE + BELOW)
         boxes = [(GAP + i * (LARGE + GAP), GAP, LARGE, LARGE) for i in range(3)]
         titles = ("blurred", "low resolution")
         self._panels = KernelPanel(figure, boxes[0]), *map(Panel, [figure] * 2, boxes[1:], titles)
@@ -88,7 +90,7 @@ class DegradationExplorer(Explorer):
     kernel, degradation
         What the sliders ask for now.
     lr, bicubic, aligned
-        The low-resolution picture, enlarged by `resize.upscale` and by `inverse.enlarge`.
+        The low-resolution picture, enlarged by `resize.upscale` and by `restoration.enlarge`.
     psnr
         By name, ``"bicubic"`` and ``"aligned"``, in dB (`metrics.protocol_psnr`).
     """
@@ -106,11 +108,11 @@ class DegradationExplorer(Explorer):
         if mode not in MODES:
             raise InputError(f"There is no sampling mode '{mode}': choose one of {', '.join(MODES)}.")
         self.hr = middle(hr, SMALL_SIDE, SCALE)
-        figure = look.sheet(*FIVE)
+        figure = style.sheet(*FIVE)
         self._panels = five_panels(figure, "phase-aligned")
-        style = {"description_width": f"{explorer.LABEL}px"}
-        choice = widgets.Dropdown(options=MODES, value=mode, description="sampling", style=style)
-        choice.layout.width = f"{explorer.HALF}px"
+        description = {"description_width": f"{sliders.LABEL}px"}
+        choice = widgets.Dropdown(options=MODES, value=mode, description="sampling", style=description)
+        choice.layout.width = f"{sliders.HALF}px"
         hint = "standard deviation, where white is 1"
         grain = slider(widgets.FloatSlider, "noise (white = 1)", hint, 0.0, 0.1, 0.005, noise, readout_format=".3f")
         controls = {**kernel_sliders(theta, lambda1, lambda2), "size": size_slider(size)}
@@ -170,7 +172,7 @@ class AdaptationExplorer(Explorer):
         self.hr = middle(hr, SMALL_SIDE, self._scale)
         self._runs: dict[tuple[float, ...], _Run] = {}
         self._name = "MZSR-plus" if self._weights.name.startswith("mzsr-plus") else "MZSR"
-        figure = look.sheet(FIVE[0], FIVE[1] + Curve.HEIGHT)
+        figure = style.sheet(FIVE[0], FIVE[1] + Curve.HEIGHT)
         self._panels, self._curve = five_panels(figure, self._name), Curve(figure, MOST_UPDATES, self._name)
         late, hint = {"continuous_update": False}, "gradient steps on this one picture"
         count = slider(widgets.IntSlider, "updates", hint, 0, MOST_UPDATES, 1, updates, **late)

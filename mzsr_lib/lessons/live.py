@@ -8,8 +8,8 @@ from matplotlib.patches import Ellipse
 from matplotlib.patheffects import withStroke
 from matplotlib.ticker import MaxNLocator
 
-from mzsr_lib import look
-from mzsr_lib.look import GAP, INK, LINE, MARK, PALE, Drawing
+from mzsr_lib.drawing import style
+from mzsr_lib.drawing.style import GAP, INK, LINE, MARK, PALE, Drawing
 from mzsr_lib.shapes import Images, Kernel
 
 Box = tuple[int, int, int, int]  # left, top, width, height in px of the figure
@@ -29,14 +29,14 @@ class Panel:
     box
         (left, top, width, height) of the picture in px of the figure; the two lines stand below.
     title
-        Written in the method's colour, see `look.colour`.
+        Written in the method's colour, see `style.colour`.
     """
 
     def __init__(self, figure: Drawing, box: Box, title: str):
         left, top, _, height = box
-        self.axes = look.frame(figure, box)
-        look.text(figure, left, top + height + 2, title, color=look.colour(title), weight="bold")
-        look.text(figure, left, top + height + 2 + LINE, "")
+        self.axes = style.frame(figure, box)
+        style.text(figure, left, top + height + 2, title, color=style.colour(title), weight="bold")
+        style.text(figure, left, top + height + 2 + LINE, "")
         self.title, self.line = figure.texts[-2:]
         place = {"extent": (0, 1, 1, 0), "aspect": "auto", "interpolation": "nearest"}
         self.image = self.axes.imshow(np.zeros((1, 1, 3)), vmin=0, vmax=1, **place)
@@ -98,19 +98,19 @@ class Curve:
     HEIGHT = 156  # px
 
     def __init__(self, figure: Drawing, most: int, title: str):
-        width, height = figure.get_size_inches() * look.DPI
+        width, height = figure.get_size_inches() * style.DPI
         self.axes = figure.add_axes((70 / width, 46 / height, 1 - 82 / width, (self.HEIGHT - 60) / height))
-        look.tidy(self.axes)
+        style.tidy(self.axes)
         self.axes.set(xlim=(-0.3, most + 0.3), xticks=range(most + 1))
         self.axes.set_xlabel("updates", color=INK)
         self.axes.set_ylabel("PSNR (dB)", color=INK)
         self.axes.tick_params(labelcolor=INK)
         self.axes.yaxis.set_major_locator(MaxNLocator(3))
-        shade = look.colour(title)
-        self.bicubic = self.axes.axhline(0, color=look.colour("bicubic"), linewidth=1.5, label="bicubic")
+        shade = style.colour(title)
+        self.bicubic = self.axes.axhline(0, color=style.colour("bicubic"), linewidth=1.5, label="bicubic")
         (self.scores,) = self.axes.plot([], [], "o-", color=shade, ms=4, label=title)
         (self.ring,) = self.axes.plot([], [], "o", color=shade, ms=10, fillstyle="none", mew=1.6)
-        look.legend(self.axes, loc="center right", ncols=2)
+        style.legend(self.axes, loc="center right", ncols=2)
 
     def show(self, bicubic: float, scores: Sequence[float], updates: int) -> None:
         """Draw the scores in dB after 0, 1, 2, ... updates, as far as they are known."""

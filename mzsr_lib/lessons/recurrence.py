@@ -13,9 +13,9 @@ from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 from torch.nn import functional as F
 
+from mzsr_lib.drawing.panels import draw
+from mzsr_lib.drawing.style import DPI, FONT_SIZE, GAP, INK, LINE, MARK, Drawing, frame, sheet, text
 from mzsr_lib.files import InputError
-from mzsr_lib.look import DPI, FONT_SIZE, GAP, INK, LINE, MARK, Drawing, frame, sheet, text
-from mzsr_lib.panels import draw
 from mzsr_lib.shapes import Float, Images, Luma, OtherPlanes, Planes, Tensor
 
 CHUNK = 1024  # queries compared at a time, so that memory stays bounded

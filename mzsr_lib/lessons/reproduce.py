@@ -183,7 +183,7 @@ def refresh(root: str | Path | None = None, only: str | int | None = None) -> No
     A notebook that fails is left as it was, and `NotebookFailed` says where. The tables in the README
     and in results/ are written anew as well.
     """
-    from mzsr_lib import report  # here, because running notebooks needs no torch in this process
+    from mzsr_lib.benchmark import report  # here, because running notebooks needs no torch in this process
 
     root = find_root(root)
     # The tests that compare stored outputs run without progress bars, so they are stored without.

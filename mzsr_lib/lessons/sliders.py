@@ -9,12 +9,13 @@ from collections.abc import Mapping
 
 import ipywidgets as widgets
 
-from mzsr_lib import kernels, look
-from mzsr_lib.degradation import Degradation
+from mzsr_lib.drawing import style
+from mzsr_lib.drawing.style import INK, Drawing
 from mzsr_lib.files import Failure, InputError
-from mzsr_lib.images import centre_crop, crop_to_multiple
-from mzsr_lib.live import LARGEST_KERNEL
-from mzsr_lib.look import INK, Drawing
+from mzsr_lib.imaging import kernels
+from mzsr_lib.imaging.degradation import Degradation
+from mzsr_lib.imaging.images import centre_crop, crop_to_multiple
+from mzsr_lib.lessons.live import LARGEST_KERNEL
 from mzsr_lib.shapes import Images, Kernel, OtherImages
 
 HALF, LABEL = 372, 120  # px: width of a slider, of which two stand side by side, and of its label
@@ -29,7 +30,7 @@ class Explorer(widgets.VBox):
     Attributes
     ----------
     controls
-        The sliders by name: ``explorer.controls["theta"].value = 0.5`` does what moving it does.
+        The sliders by name: ``sliders.controls["theta"].value = 0.5`` does what moving it does.
     figure
         What is drawn, always the same object.
     degradation
@@ -82,9 +83,9 @@ class Explorer(widgets.VBox):
             self._carry(change["owner"])
             self._draw(self.update())
         except (InputError, Failure) as error:
-            self.say(str(error), look.COLOURS["wrong"])
+            self.say(str(error), style.COLOURS["wrong"])
         except Exception as error:
-            self.say(f"This could not be drawn ({type(error).__name__}: {error}).", look.COLOURS["wrong"])
+            self.say(f"This could not be drawn ({type(error).__name__}: {error}).", style.COLOURS["wrong"])
         finally:
             self._moving = False
 
@@ -97,7 +98,7 @@ class Explorer(widgets.VBox):
             large.value = max(small.value, large.value)
 
     def _draw(self, sentence: str) -> None:
-        self._image.value = look.png(self.figure)
+        self._image.value = style.png(self.figure)
         self.say(sentence)
 
     def __repr__(self) -> str:

@@ -17,9 +17,9 @@ from collections.abc import Callable
 import torch
 from torch.nn import functional as F
 
-from mzsr_lib import inverse, resize
-from mzsr_lib.degradation import Degradation
 from mzsr_lib.files import InputError
+from mzsr_lib.imaging import resize, restoration
+from mzsr_lib.imaging.degradation import Degradation
 from mzsr_lib.shapes import Images, OtherImages, OtherPlanes, Planes
 
 ITERATIONS = 200  # the most that were tried; the gain of the last hundred is 0.1 to 0.2 dB
@@ -42,8 +42,8 @@ def bicubic(lr: Images, degradation: Degradation) -> OtherImages:
 
 
 def aligned(lr: Images, degradation: Degradation) -> OtherImages:
-    """Enlarge with the same cubic, in register with the sampling; see `inverse.enlarge`."""
-    return inverse.enlarge(lr, degradation).clamp(0, 1)
+    """Enlarge with the same cubic, in register with the sampling; see `restoration.enlarge`."""
+    return restoration.enlarge(lr, degradation).clamp(0, 1)
 
 
 def adjoint(degradation: Degradation, lr: Planes) -> Callable[[Planes], OtherPlanes]:
@@ -96,7 +96,7 @@ def landweber(lr: Images, degradation: Degradation, steps: int = ITERATIONS) -> 
     """
     if steps < 1:
         raise InputError(f"Landweber's iteration takes {steps} steps: give at least 1.")
-    return descend(inverse.enlarge(lr, degradation), lr, degradation, steps).clamp(0, 1)
+    return descend(restoration.enlarge(lr, degradation), lr, degradation, steps).clamp(0, 1)
 
 
 def descend(sr: Planes, lr: OtherPlanes, degradation: Degradation, steps: int) -> Planes:
@@ -108,5 +108,5 @@ def descend(sr: Planes, lr: OtherPlanes, degradation: Degradation, steps: int) -
 
 
 def tikhonov(lr: Images, degradation: Degradation, mu: float = MU) -> OtherImages:
-    """Solve for the picture with the least ``|A x - lr|^2 + mu |x - x0|^2``; see `inverse.restore`."""
-    return inverse.restore(lr, degradation, mu).clamp(0, 1)
+    """Solve for the picture with the least ``|A x - lr|^2 + mu |x - x0|^2``; see `restoration.restore`."""
+    return restoration.restore(lr, degradation, mu).clamp(0, 1)

@@ -7,10 +7,10 @@ from typing import NamedTuple
 
 import torch
 
-from mzsr_lib.adaptation import Params, super_resolve
-from mzsr_lib.degradation import Degradation
-from mzsr_lib.inputs import Upscaler, bicubic_input
-from mzsr_lib.networks import SRNetwork
+from mzsr_lib.imaging.degradation import Degradation
+from mzsr_lib.mzsr.adaptation import Params, super_resolve
+from mzsr_lib.mzsr.inputs import Upscaler, bicubic_input
+from mzsr_lib.mzsr.networks import SRNetwork
 from mzsr_lib.shapes import Images, OtherImages, Tensor
 
 

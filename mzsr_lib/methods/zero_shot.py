@@ -9,16 +9,15 @@ import torch
 from torch.nn import functional as F
 from tqdm import tqdm
 
-from mzsr_lib import inverse
-from mzsr_lib.adaptation import Adam, Pair, Params, inner_loop, starting_point, super_resolve
-from mzsr_lib.data import generator_for
-from mzsr_lib.degradation import Degradation
 from mzsr_lib.files import InputError
-from mzsr_lib.images import crop_to_multiple
-from mzsr_lib.inputs import bicubic_input
-from mzsr_lib.networks import SRNetwork
-from mzsr_lib.orientations import VIEWS, View, symmetries, turnings, view_outputs
-from mzsr_lib.schedule import PRECISIONS
+from mzsr_lib.imaging import restoration
+from mzsr_lib.imaging.degradation import Degradation
+from mzsr_lib.imaging.images import crop_to_multiple
+from mzsr_lib.methods.self_ensemble import VIEWS, View, symmetries, turnings, view_outputs
+from mzsr_lib.mzsr.adaptation import Adam, Pair, Params, inner_loop, starting_point, super_resolve
+from mzsr_lib.mzsr.inputs import bicubic_input
+from mzsr_lib.mzsr.networks import SRNetwork
+from mzsr_lib.runtime import PRECISIONS, generator_for
 from mzsr_lib.shapes import Images, OtherImages
 
 
@@ -220,7 +219,7 @@ def finish(
     count = config.back_projections_for(degradation)
 
     def agreeing(sr: OtherImages) -> OtherImages:
-        return inverse.back_project(sr, lr, degradation, count).clamp(0, 1)
+        return restoration.back_project(sr, lr, degradation, count).clamp(0, 1)
 
     outputs = [agreeing(sr) for sr in view_outputs(network, params, lr, degradation, views)]
     ordered = torch.stack(outputs).sort(dim=0).values

@@ -8,7 +8,8 @@ from torch import nn
 from torch.nn import functional as F
 
 from mzsr_lib.files import InputError
-from mzsr_lib.layers import DIV2K_MEAN, ColourShift, convolution, exactly, initialise, upsampler
+from mzsr_lib.models.layers import DIV2K_MEAN, ColourShift, exactly, upsampler
+from mzsr_lib.mzsr.networks import Network, convolution, initialise
 from mzsr_lib.shapes import Images, OtherImages, Planes
 
 
@@ -45,7 +46,7 @@ class Cascade(nn.Module):
         return out
 
 
-class CARN(nn.Module):
+class CARN(Network):
     """A cascade of cascades of residual blocks, and an up-sampler for each scale.
 
     With the default arguments it has 1,591,939 parameters (paper: "1,592K"); 964,163 with one up-sampler

@@ -1,10 +1,9 @@
-"""Parts that several networks share: convolutions, their first weights, the up-sampler, the colour shift."""
-
-from collections.abc import Container
+"""Parts that CARN and RCAN share: the up-sampler, the colour shift, an exact last layer."""
 
 import torch
 from torch import nn
 
+from mzsr_lib.mzsr.networks import convolution
 from mzsr_lib.shapes import Images, Tensor
 
 # Mean colour (R, G, B) of DIV2K, on which the networks of 2018 were trained; part of their released programs.
@@ -12,11 +11,6 @@ DIV2K_MEAN = (0.4488, 0.4371, 0.4040)
 
 # How an up-sampler reaches each scale: one pixel shuffle, or two after one another.
 SHUFFLES = {2: (2,), 3: (3,), 4: (2, 2)}
-
-
-def convolution(channels: int, out: int) -> nn.Conv2d:
-    """Return a 3 x 3 convolution that keeps the size, with zeros around the picture."""
-    return nn.Conv2d(channels, out, 3, padding=1)
 
 
 def upsampler(channels: int, scale: int, activation: bool = False) -> nn.Sequential:
@@ -67,31 +61,3 @@ class ColourShift(nn.Module):
         """Return the shifted picture, of the same shape."""
         # Sums and products, since autocast would round a convolution to bfloat16.
         return (self.weight * image[:, None]).sum(dim=2) + self.bias[:, None, None]
-
-
-def initialise(
-    network: nn.Module, generator: torch.Generator | None, small: Container[nn.Module] = (), factor: float = 0.1
-) -> None:
-    """Give every convolution its first weights, in the order of the network.
-
-    Parameters
-    ----------
-    network
-        Its biases become zero.
-    generator
-        Draws the weights (He et al., ICCV 2015); without one they are zero, to be loaded.
-    small
-        Convolutions that get `factor` of it, such as the last of a residual branch: the sum then starts
-        next to the branch that goes around.
-    """
-    for layer in network.modules():
-        if not isinstance(layer, nn.Conv2d):
-            continue
-        nn.init.zeros_(layer.bias)
-        if generator is None:
-            nn.init.zeros_(layer.weight)
-            continue
-        nn.init.kaiming_normal_(layer.weight, nonlinearity="relu", generator=generator)
-        if layer in small:
-            with torch.no_grad():
-                layer.weight.mul_(factor)

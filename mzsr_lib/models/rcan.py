@@ -4,7 +4,8 @@ import torch
 from torch import nn
 
 from mzsr_lib.files import InputError
-from mzsr_lib.layers import DIV2K_MEAN, ColourShift, convolution, exactly, initialise, upsampler
+from mzsr_lib.models.layers import DIV2K_MEAN, ColourShift, exactly, upsampler
+from mzsr_lib.mzsr.networks import Network, convolution, initialise
 from mzsr_lib.shapes import Images, OtherImages, Planes
 
 # The released weights know pictures in [0, 255]: their biases are in this unit.
@@ -54,7 +55,7 @@ class Group(nn.Module):
         return features + self.end(self.blocks(features))
 
 
-class RCAN(nn.Module):
+class RCAN(Network):
     """Groups of residual blocks with channel attention, and an up-sampler for one scale.
 
     With the default arguments it has 15,444,643 parameters at x2, 15,629,283 at x3 and 15,592,355 at x4.

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import torch
 
-from mzsr_lib.architectures import Network
-from mzsr_lib.carn import CARN
 from mzsr_lib.files import InputError
-from mzsr_lib.rcan import RCAN
+from mzsr_lib.models.carn import CARN
+from mzsr_lib.models.rcan import RCAN
+from mzsr_lib.mzsr.networks import Network
 from mzsr_lib.shapes import Tensor
 
 SUFFIXES = (".pt", ".pth")

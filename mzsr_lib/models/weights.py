@@ -11,14 +11,15 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 
-from mzsr_lib import architectures, inputs, released
-from mzsr_lib.architectures import Network
-from mzsr_lib.degradation import Degradation
 from mzsr_lib.files import InputError, atomic_path
-from mzsr_lib.kernels import KernelPrior
+from mzsr_lib.imaging.degradation import Degradation
+from mzsr_lib.imaging.kernels import KernelPrior
+from mzsr_lib.models import registry, released
+from mzsr_lib.mzsr import inputs
+from mzsr_lib.mzsr.networks import Network
 from mzsr_lib.shapes import Tensor
 
-FOLDER = Path(__file__).parent / "weights"
+FOLDER = Path(__file__).parents[1] / "weights"
 RATES = "rates"
 
 
@@ -101,7 +102,7 @@ def read_provenance(path: str | Path) -> dict:
     try:
         with safe_open(str(path), framework="pt") as opened:
             provenance = json.loads((opened.metadata() or {})["mzsr"])
-        if isinstance(provenance, dict) and architectures.known(provenance["network"]):
+        if isinstance(provenance, dict) and registry.known(provenance["network"]):
             return provenance
     except (SafetensorError, OSError, KeyError, AttributeError, ValueError):
         pass
@@ -150,7 +151,7 @@ def load(name: str | Path, device: torch.device | str = "cpu") -> Weights:
         network, provenance = released.read(path)
         return Weights(str(name), _ready(network, device), provenance)
     provenance = read_provenance(path)
-    network = architectures.build(provenance["network"])
+    network = registry.build(provenance["network"])
     with safe_open(str(path), framework="pt") as opened:
         tensors = {key: opened.get_tensor(key) for key in opened.keys()}  # noqa: SIM118 (not a dict)
     rates = tensors.pop(RATES, None)

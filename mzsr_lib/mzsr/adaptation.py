@@ -6,12 +6,12 @@ import torch
 from torch.func import functional_call
 from torch.nn import functional as F
 
-from mzsr_lib.architectures import Network
-from mzsr_lib.degradation import Degradation
 from mzsr_lib.files import InputError
-from mzsr_lib.inputs import Upscaler, bicubic_input, run_passes
+from mzsr_lib.imaging.degradation import Degradation
+from mzsr_lib.mzsr.inputs import Upscaler, bicubic_input, run_passes
+from mzsr_lib.mzsr.networks import Network
+from mzsr_lib.mzsr.tiling import tiles
 from mzsr_lib.shapes import Images, OtherImages, Tensor
-from mzsr_lib.tiling import tiles
 
 Params = dict[str, Tensor]
 Pair = tuple[Images, OtherImages]

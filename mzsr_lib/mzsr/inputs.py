@@ -4,9 +4,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from typing import Protocol, runtime_checkable
 
-from mzsr_lib import inverse, resize
-from mzsr_lib.degradation import Degradation
 from mzsr_lib.files import InputError
+from mzsr_lib.imaging import resize, restoration
+from mzsr_lib.imaging.degradation import Degradation
 from mzsr_lib.shapes import Images, OtherImages
 
 
@@ -42,7 +42,7 @@ class Bicubic:
 
 @dataclass(frozen=True)
 class Restored:
-    """The kernel-aware input: the closed-form restoration, see `inverse.restore`.
+    """The kernel-aware input: the closed-form restoration, see `restoration.restore`.
 
     Attributes
     ----------
@@ -70,11 +70,11 @@ class Restored:
 
     def __call__(self, lr: Images, degradation: Degradation, sr: OtherImages | None = None) -> OtherImages:
         """Return the restored picture."""
-        return inverse.restore(lr, degradation, self.mu if sr is None else self.next_mu, sr)
+        return restoration.restore(lr, degradation, self.mu if sr is None else self.next_mu, sr)
 
     def finish(self, lr: Images, degradation: Degradation, sr: OtherImages) -> OtherImages:
         """Return the output, brought into agreement with the low-resolution picture."""
-        return inverse.restore(lr, degradation, self.final_mu, sr) if self.final_mu else sr
+        return restoration.restore(lr, degradation, self.final_mu, sr) if self.final_mu else sr
 
 
 @dataclass(frozen=True)
@@ -114,7 +114,7 @@ NONE = "none"
 def named(kind: str, mu: float = 1e-3, next_mu: float = 2e-3, passes: int = 1, final_mu: float = 0.0) -> Upscaler:
     """Return the upscaler of a kind, as weights files name it: ``"bicubic"``, ``"restored"`` or ``"none"``.
 
-    The last is for the networks that enlarge the picture themselves; settings know the other two.
+    The last is for the networks that enlarge the picture themselves.
 
     Raises
     ------

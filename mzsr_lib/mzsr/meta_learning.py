@@ -4,10 +4,10 @@ from collections.abc import Sequence
 
 import torch
 
-from mzsr_lib.adaptation import SGD, Params, Rate, inner_loop, loss_of
-from mzsr_lib.data import Task
 from mzsr_lib.files import InputError
-from mzsr_lib.networks import SRNetwork
+from mzsr_lib.mzsr.adaptation import SGD, Params, Rate, inner_loop, loss_of
+from mzsr_lib.mzsr.networks import SRNetwork
+from mzsr_lib.mzsr.tasks import Task
 from mzsr_lib.shapes import Scalar
 
 QUERY_WEIGHTS = ("annealed", "uniform", "last")

@@ -7,20 +7,21 @@ from pathlib import Path
 
 import torch
 
-from mzsr_lib import metrics, weights
-from mzsr_lib.adaptation import Params, adapt, super_resolve
-from mzsr_lib.data import PatchSource, Pictures, TaskDistribution, generator_for, read_pictures
-from mzsr_lib.degradation import Degradation
-from mzsr_lib.distributed import Group
 from mzsr_lib.files import InputError
-from mzsr_lib.images import centre_crop
-from mzsr_lib.inputs import Upscaler, bicubic_input
-from mzsr_lib.loop import Loop
-from mzsr_lib.meta_learning import QUERY_WEIGHTS, meta_loss, step_weights
-from mzsr_lib.networks import SRNetwork
-from mzsr_lib.schedule import TrainConfig
+from mzsr_lib.imaging import metrics
+from mzsr_lib.imaging.degradation import Degradation
+from mzsr_lib.imaging.images import centre_crop
+from mzsr_lib.models import weights
+from mzsr_lib.mzsr.adaptation import Params, adapt, super_resolve
+from mzsr_lib.mzsr.inputs import Upscaler, bicubic_input
+from mzsr_lib.mzsr.meta_learning import QUERY_WEIGHTS, meta_loss, step_weights
+from mzsr_lib.mzsr.networks import SRNetwork
+from mzsr_lib.mzsr.settings import TrainConfig
+from mzsr_lib.mzsr.tasks import PatchSource, Pictures, TaskDistribution, read_pictures
+from mzsr_lib.runtime import Group, generator_for
 from mzsr_lib.shapes import OtherImages, Tensor
-from mzsr_lib.training import initial_network, provenance, validation_degradations
+from mzsr_lib.training.loop import Loop
+from mzsr_lib.training.stages import initial_network, provenance, validation_degradations
 
 VALIDATION_STEPS = (0, 1, 10)
 # Adam moves every number by about its rate; the logarithm of a learning rate may move so many times faster.
@@ -54,7 +55,7 @@ class MetaTrainConfig(TrainConfig):
     anneal_steps
         Outer updates until the annealing would reach zero; it stops at 0.03 / inner_steps.
     episode
-        ``"two-sets"`` or ``"image"``; see `data.TaskDistribution`.
+        ``"two-sets"`` or ``"image"``; see `tasks.TaskDistribution`.
     patch
         Side of the high-resolution patches, px.
     patches
@@ -216,7 +217,7 @@ def meta_train(
     Parameters
     ----------
     config, folders, output, group, max_minutes, max_steps, pictures
-        As for stage 1: see `training.pretrain`.
+        As for stage 1: see `stages.pretrain`.
     init
         Weights of stage 1, by shipped name or file; None starts from random weights.
     """

@@ -1,15 +1,72 @@
-"""The network of the paper: eight convolutions that repair an interpolated picture."""
+"""The network of the paper, eight convolutions that repair an interpolated picture, and what any network offers."""
 
 import itertools
+from collections.abc import Container
 
 import torch
 from torch import nn
 
-from mzsr_lib.layers import convolution, initialise
 from mzsr_lib.shapes import Images
 
 
-class SRNetwork(nn.Module):
+class Network(nn.Module):
+    """What the inner loop, the trainings and the weights files ask of a network, whichever it is.
+
+    Attributes
+    ----------
+    settings
+        The arguments that make the network again, without weights: what a weights file keeps.
+    factor
+        Output pixels for each input pixel, along a side.
+    """
+
+    settings: dict
+    factor: int
+
+    @property
+    def reach(self) -> int:
+        """How far an output pixel looks to each side, px of the input."""
+        raise NotImplementedError
+
+    def at(self, scale: int) -> "Network":
+        """Return this network, weights shared, for a scale; raise `InputError` when it cannot enlarge by it."""
+        raise NotImplementedError
+
+
+def convolution(channels: int, out: int) -> nn.Conv2d:
+    """Return a 3 x 3 convolution that keeps the size, with zeros around the picture."""
+    return nn.Conv2d(channels, out, 3, padding=1)
+
+
+def initialise(
+    network: nn.Module, generator: torch.Generator | None, small: Container[nn.Module] = (), factor: float = 0.1
+) -> None:
+    """Give every convolution its first weights, in the order of the network.
+
+    Parameters
+    ----------
+    network
+        Its biases become zero.
+    generator
+        Draws the weights (He et al., ICCV 2015); without one they are zero, to be loaded.
+    small
+        Convolutions that get `factor` of it, such as the last of a residual branch: the sum then starts
+        next to the branch that goes around.
+    """
+    for layer in network.modules():
+        if not isinstance(layer, nn.Conv2d):
+            continue
+        nn.init.zeros_(layer.bias)
+        if generator is None:
+            nn.init.zeros_(layer.weight)
+            continue
+        nn.init.kaiming_normal_(layer.weight, nonlinearity="relu", generator=generator)
+        if layer in small:
+            with torch.no_grad():
+                layer.weight.mul_(factor)
+
+
+class SRNetwork(Network):
     """Eight 3 x 3 convolutions with ReLU between them and a global residual (paper, Section 4.1).
 
     With the default arguments it has 225,091 parameters. The input is a picture that was already

@@ -1,14 +1,18 @@
-"""The settings of stage 1: what is trained, on what, and for how long."""
+"""Stage 1, large-scale training: its settings, and the gradient of one batch (paper, Section 4.1)."""
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 
-from mzsr_lib import inputs
-from mzsr_lib.architectures import CLASSES, PAPER
+import torch
+from torch.nn import functional as F
+
 from mzsr_lib.files import InputError
-from mzsr_lib.schedule import TrainConfig
-
-# The residual blocks of the published CARN (in each of as many cascades) and RCAN (in each group).
-BLOCKS = {"carn": 3, "rcan": 20}
+from mzsr_lib.mzsr import inputs
+from mzsr_lib.mzsr.networks import Network
+from mzsr_lib.mzsr.settings import TrainConfig
+from mzsr_lib.mzsr.tasks import PatchSource, draw_degradation
+from mzsr_lib.runtime import Group, generator_for
+from mzsr_lib.shapes import Images, OtherImages, Tensor
 
 
 @dataclass(frozen=True)
@@ -21,20 +25,9 @@ class PretrainConfig(TrainConfig):
         Patches an update, each with a kernel of its own.
     patch
         Side of the high-resolution patches, px.
-    architecture
-        ``"mzsr"``, the paper's network, or one of the baselines ``"carn"`` and ``"rcan"``, which take the
-        low-resolution picture itself.
-    channels
-        Feature maps of the network's hidden layers.
-    layers
-        Of mzsr: convolutions; the paper's 8 of 64 channels have 225,091 parameters.
-    groups
-        Of rcan: residual groups.
-    blocks
-        Of rcan: residual blocks in each group; of carn: cascades, and residual blocks in each. By default as
-        published, 20 and 3.
-    reduction
-        Of rcan: channels for each hidden number of the attention.
+    network
+        Arguments of the network: by default the paper's 8 convolutions of 64 channels, 225,091 parameters. Of another
+        network also its ``"architecture"``, see `registry.build`; its scales are those above.
     """
 
     steps: int = 800_000
@@ -46,12 +39,7 @@ class PretrainConfig(TrainConfig):
     plain_share: float = 1.0
     batch: int = 32
     patch: int = 96
-    architecture: str = PAPER
-    channels: int = 64
-    layers: int = 8
-    groups: int = 10
-    blocks: int | None = None
-    reduction: int = 16
+    network: Mapping[str, int | str] = field(default_factory=lambda: {"channels": 64, "layers": 8})
 
     def __post_init__(self):
         super().__post_init__()
@@ -62,36 +50,8 @@ class PretrainConfig(TrainConfig):
                     f"Patches of {self.patch} px must be a positive multiple of scale {scale}, "
                     "and no smaller than the kernels."
                 )
-        if min(self.batch, self.channels) < 1 or self.layers < 2:
-            raise InputError("batch and channels must be at least 1, and layers at least 2.")
-        self._check_architecture()
-
-    def _check_architecture(self) -> None:
-        if self.architecture not in CLASSES:
-            known = " or ".join(CLASSES)
-            raise InputError(f"There is no architecture '{self.architecture}': choose {known}.")
-        if min(self.groups, 1 if self.blocks is None else self.blocks) < 1:
-            raise InputError("groups and blocks must be at least 1.")
-        if self.architecture == PAPER:
-            return
-        if self.network_input != "bicubic":
-            raise InputError(f"{self.architecture} takes the low-resolution picture: leave the network input out.")
-        if self.architecture == "rcan" and (len(self.scales) > 1 or not 1 <= self.reduction <= self.channels):
-            raise InputError("rcan takes one scale, and a reduction between 1 and the channels.")
-
-    def upscaler(self) -> inputs.Upscaler:
-        """Return what makes the network's input: a baseline is given the low-resolution picture as it is."""
-        return super().upscaler() if self.architecture == PAPER else inputs.unchanged_input
-
-    def network_settings(self) -> dict:
-        """Return the settings with which `architectures.build` makes the network."""
-        if self.architecture == PAPER:
-            return {"channels": self.channels, "layers": self.layers}
-        blocks = BLOCKS[self.architecture] if self.blocks is None else self.blocks
-        settings = {"architecture": self.architecture, "channels": self.channels, "blocks": blocks}
-        if self.architecture == "carn":
-            return settings | {"scales": list(self.scales)}
-        return settings | {"groups": self.groups, "reduction": self.reduction, "scale": self.scales[0]}
+        if self.batch < 1:
+            raise InputError(f"The batch is {self.batch}: it must be at least 1.")
 
     @classmethod
     def cpu(cls) -> "PretrainConfig":
@@ -125,8 +85,7 @@ class PretrainConfig(TrainConfig):
             validate_every=30,
             batch=4,
             patch=32,
-            channels=16,
-            layers=4,
+            network={"channels": 16, "layers": 4},
         )
 
     @classmethod
@@ -155,7 +114,8 @@ class PretrainConfig(TrainConfig):
         About ten minutes on one CPU core: 4,000 of its 6,000 steps took seven. The authors train
         600,000 steps of 64 patches of 64 x 64 low-resolution px, for x2, x3 and x4 at once.
         """
-        return replace(cls.cpu(), architecture="carn", steps=6_000, patch=32)
+        network = {"architecture": "carn", "channels": 64, "blocks": 3}
+        return replace(cls.cpu(), network=network, network_input="none", steps=6_000, patch=32)
 
     @classmethod
     def rcan_small(cls) -> "PretrainConfig":
@@ -163,5 +123,34 @@ class PretrainConfig(TrainConfig):
 
         Under ten minutes on one CPU core: 3,500 of its 6,500 steps took four.
         """
-        sizes = {"channels": 32, "groups": 3, "blocks": 4, "reduction": 8}
-        return replace(cls.carn(), architecture="rcan", steps=6_500, precision="float32", **sizes)
+        network = {"architecture": "rcan", "channels": 32, "groups": 3, "blocks": 4, "reduction": 8}
+        return replace(cls.carn(), network=network, steps=6_500, precision="float32")
+
+
+def pretrain_gradient(
+    network: Network, source: PatchSource, config: PretrainConfig, group: Group, step: int
+) -> dict[str, Tensor]:
+    """Leave the gradient of the mean absolute error of one batch in the network's parameters.
+
+    With several passes, the error is the mean over all of them. Every process draws the whole batch and
+    works on its share, so their number does not matter.
+    """
+    generator = generator_for(config.seed, step, device=source.device)
+    hr = source.sample(config.batch, config.patch, generator)
+    degradation = draw_degradation(config.degradations(), config.batch, (config.seed, step), generator)
+    mine = slice(group.rank, None, group.world)
+    hr, degradation = hr[mine], degradation.part(mine)
+    lr, chosen = degradation(hr), network.at(degradation.scale)
+
+    def run(given: Images) -> OtherImages:
+        with config.autocast(given.device):
+            return chosen(given.contiguous(memory_format=torch.channels_last)).float()
+
+    outputs = [output for _, output in inputs.run_passes(run, lr, degradation, config.upscaler())]
+    losses = torch.stack([F.l1_loss(output, hr) for output in outputs]) * (len(hr) / config.batch)
+    network.zero_grad(set_to_none=True)
+    losses.mean().backward()
+    for unused in (p for p in network.parameters() if p.grad is None):  # the up-samplers of other scales
+        unused.grad = torch.zeros_like(unused)
+    group.sum_([*(p.grad for p in network.parameters()), total := losses.detach()])
+    return {"loss": total.mean(), "last_loss": total[-1]}

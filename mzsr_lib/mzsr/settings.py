@@ -5,10 +5,10 @@ from dataclasses import dataclass
 
 import torch
 
-from mzsr_lib import inputs
-from mzsr_lib.degradation import DegradationPrior
 from mzsr_lib.files import InputError
-from mzsr_lib.kernels import KernelPrior
+from mzsr_lib.imaging.degradation import DegradationPrior
+from mzsr_lib.imaging.kernels import KernelPrior
+from mzsr_lib.mzsr import inputs
 
 PRECISIONS = {"float32": None, "bfloat16": torch.bfloat16}
 
@@ -102,9 +102,10 @@ class TrainConfig(LoopConfig):
     plain_share
         Share, among these, without any blur before it.
     network_input
-        ``"bicubic"``, the paper's, or ``"restored"``, with the known kernel; see `inputs`.
+        ``"bicubic"``, the paper's, or ``"restored"``, with the known kernel; ``"none"`` for a network that enlarges
+        the picture itself. See `inputs`.
     mu
-        Trust in the prior of the restoration; see `inverse.restore`.
+        Trust in the prior of the restoration; see `restoration.restore`.
     next_mu
         The same for the passes after the first.
     passes
@@ -130,7 +131,7 @@ class TrainConfig(LoopConfig):
         super().__post_init__()
         if self.precision not in PRECISIONS:
             raise InputError(f"There is no precision '{self.precision}': choose {' or '.join(PRECISIONS)}.")
-        if self.network_input not in inputs.INPUTS:
+        if self.network_input not in (*inputs.INPUTS, inputs.NONE):
             raise InputError(f"There is no network input '{self.network_input}': choose {' or '.join(inputs.INPUTS)}.")
         if not self.scales or len(set(self.scales)) < len(self.scales):
             raise InputError(f"The scales are {list(self.scales)}: give one or more of 2, 3 and 4, each once.")

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import torch
 
-from mzsr_lib import images
-from mzsr_lib.degradation import Degradation, DegradationPrior
 from mzsr_lib.files import InputError
-from mzsr_lib.inputs import Upscaler, bicubic_input
+from mzsr_lib.imaging import images, picture_files
+from mzsr_lib.imaging.degradation import Degradation, DegradationPrior
+from mzsr_lib.mzsr.inputs import Upscaler, bicubic_input
 from mzsr_lib.shapes import Images, OtherImages
 
 
@@ -97,11 +97,11 @@ def read_pictures(folders: Sequence[str | Path], hold_out: int = 8) -> Pictures:
     InputError
         If a folder is missing or empty, or fewer pictures than `hold_out` + 1 are there.
     """
-    paths = [path for folder in folders for path in images.paths_in(folder)]
+    paths = [path for folder in folders for path in picture_files.paths_in(folder)]
     if len(paths) <= hold_out:
         raise InputError(f"There are {len(paths)} training pictures, and {hold_out} are held out: give more pictures.")
     chosen = {i * len(paths) // hold_out for i in range(hold_out)}
-    pictures = [images.load(path) for path in paths]
+    pictures = [picture_files.load(path) for path in paths]
     return Pictures(
         [p for i, p in enumerate(pictures) if i not in chosen],
         [p for i, p in enumerate(pictures) if i in chosen],

@@ -11,13 +11,13 @@ from pathlib import Path
 import torch
 from tqdm import tqdm
 
-from mzsr_lib import checkpoints, weights
-from mzsr_lib.architectures import Network
-from mzsr_lib.distributed import Group
 from mzsr_lib.files import Failure, check_writable, git_commit
-from mzsr_lib.schedule import LoopConfig
+from mzsr_lib.models import weights
+from mzsr_lib.mzsr.networks import Network
+from mzsr_lib.mzsr.settings import LoopConfig
+from mzsr_lib.runtime import Group, stop_on_signal
 from mzsr_lib.shapes import Tensor
-from mzsr_lib.signals import stop_on_signal
+from mzsr_lib.training import checkpoints
 
 Params = dict[str, Tensor]
 

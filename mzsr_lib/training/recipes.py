@@ -8,11 +8,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from time import monotonic
 
-from mzsr_lib import checkpoints, inputs, weights
-from mzsr_lib.distributed import Group
 from mzsr_lib.files import InputError
-from mzsr_lib.meta_training import MetaTrainConfig, meta_train
-from mzsr_lib.training import PretrainConfig, pretrain
+from mzsr_lib.models import weights
+from mzsr_lib.mzsr import inputs
+from mzsr_lib.mzsr.meta_training import MetaTrainConfig, meta_train
+from mzsr_lib.runtime import Group
+from mzsr_lib.training import checkpoints
+from mzsr_lib.training.stages import PretrainConfig, pretrain
 
 DATA = ("bsds500-train", "bsds500-test")
 MODELS = ("mzsr", "mzsr-plus", "mzsr-x4", "mzsr-plus-multi")
@@ -157,7 +159,7 @@ def train_all(
     output
         Each stage gets a folder in it.
     group, max_minutes
-        As for `training.pretrain`; the minutes are those of all stages together.
+        As for `stages.pretrain`; the minutes are those of all stages together.
     max_steps
         At most so many steps of each stage: a rehearsal.
 

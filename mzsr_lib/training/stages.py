@@ -5,49 +5,21 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import torch
-from torch.nn import functional as F
 
-from mzsr_lib import architectures, inputs, metrics, weights
-from mzsr_lib.adaptation import super_resolve
-from mzsr_lib.architectures import Network
-from mzsr_lib.data import PatchSource, Pictures, draw_degradation, generator_for, read_pictures
-from mzsr_lib.degradation import Degradation, DegradationPrior
-from mzsr_lib.distributed import Group
 from mzsr_lib.files import InputError
-from mzsr_lib.images import centre_crop
-from mzsr_lib.loop import Loop, Params
-from mzsr_lib.pretrain_config import PretrainConfig
-from mzsr_lib.schedule import TrainConfig
-from mzsr_lib.shapes import Images, OtherImages, Tensor
-
-
-def pretrain_gradient(
-    network: Network, source: PatchSource, config: PretrainConfig, group: Group, step: int
-) -> dict[str, Tensor]:
-    """Leave the gradient of the mean absolute error of one batch in the network's parameters.
-
-    With several passes, the error is the mean over all of them. Every process draws the whole batch and
-    works on its share, so their number does not matter.
-    """
-    generator = generator_for(config.seed, step, device=source.device)
-    hr = source.sample(config.batch, config.patch, generator)
-    degradation = draw_degradation(config.degradations(), config.batch, (config.seed, step), generator)
-    mine = slice(group.rank, None, group.world)
-    hr, degradation = hr[mine], degradation.part(mine)
-    lr, chosen = degradation(hr), network.at(degradation.scale)
-
-    def run(given: Images) -> OtherImages:
-        with config.autocast(given.device):
-            return chosen(given.contiguous(memory_format=torch.channels_last)).float()
-
-    outputs = [output for _, output in inputs.run_passes(run, lr, degradation, config.upscaler())]
-    losses = torch.stack([F.l1_loss(output, hr) for output in outputs]) * (len(hr) / config.batch)
-    network.zero_grad(set_to_none=True)
-    losses.mean().backward()
-    for unused in (p for p in network.parameters() if p.grad is None):  # the up-samplers of other scales
-        unused.grad = torch.zeros_like(unused)
-    group.sum_([*(p.grad for p in network.parameters()), total := losses.detach()])
-    return {"loss": total.mean(), "last_loss": total[-1]}
+from mzsr_lib.imaging import metrics
+from mzsr_lib.imaging.degradation import Degradation, DegradationPrior
+from mzsr_lib.imaging.images import centre_crop
+from mzsr_lib.models import registry, weights
+from mzsr_lib.mzsr import inputs
+from mzsr_lib.mzsr.adaptation import super_resolve
+from mzsr_lib.mzsr.networks import Network
+from mzsr_lib.mzsr.pretraining import PretrainConfig, pretrain_gradient
+from mzsr_lib.mzsr.settings import TrainConfig
+from mzsr_lib.mzsr.tasks import PatchSource, Pictures, read_pictures
+from mzsr_lib.runtime import Group, generator_for
+from mzsr_lib.shapes import OtherImages
+from mzsr_lib.training.loop import Loop, Params
 
 
 def validation_degradations(
@@ -79,6 +51,13 @@ def held_out_psnr(
     return sum(scores) / len(scores)
 
 
+def check_input(network: Network, config: TrainConfig) -> None:
+    """Raise `InputError` unless an enlarging network is given the picture as it is, and any other an enlarged one."""
+    if (network.factor == 1) == (config.network_input == inputs.NONE):
+        wanted = "none" if network.factor > 1 else " or ".join(inputs.INPUTS)
+        raise InputError(f"The network input is {config.network_input}, and this network takes {wanted}.")
+
+
 def initial_network(init: str | Path | None, random: Network, group: Group) -> Network:
     """Return the network to train, on the device of the group: weights by name or file, or the random one.
 
@@ -91,7 +70,7 @@ def initial_network(init: str | Path | None, random: Network, group: Group) -> N
         return random.to(group.device, memory_format=torch.channels_last)
     network = weights.load(init, group.device).network
     if type(network) is not type(random):
-        kind, needed = (architectures.kind_of(n.settings) for n in (network, random))
+        kind, needed = (registry.kind_of(n.settings) for n in (network, random))
         raise InputError(f"{init} is a network of the kind {kind}, and here {needed} is trained: give other weights.")
     return network
 
@@ -128,11 +107,13 @@ def pretrain(
     group = group or Group()
     if config.batch < group.world:
         raise InputError(f"{group.world} processes cannot share a batch of {config.batch}: start fewer.")
+    settings = registry.settings_for(config.network, config.scales)
+    random = registry.build(settings, generator_for(config.seed, "weights"))
+    check_input(random, config)
     pictures = pictures or read_pictures(folders)
     source = PatchSource(pictures.training, group.device)
     held_out = [centre_crop(p, 192, math.lcm(*config.scales)).to(group.device) for p in pictures.held_out]
     tests = validation_degradations(config.degradations(), len(held_out), group.device)
-    random = architectures.build(config.network_settings(), generator_for(config.seed, "weights"))
     network = initial_network(init, random, group)
     if network.settings != random.settings:
         raise InputError(f"{init} is a network with {network.settings}: give these settings, not {random.settings}.")

@@ -1,0 +1,1 @@
+"""Measuring: data sets, the paper's numbers, the self-check, rows, intervals and tables."""

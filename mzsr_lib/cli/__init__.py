@@ -1,0 +1,1 @@
+"""The command ``mzsr``: what can be asked for, and one sentence for whatever goes wrong."""

@@ -1,0 +1,1 @@
+"""Figures out of pictures, rows and logs, in one look."""

@@ -1,0 +1,1 @@
+"""What only the notebooks need: explorers, the checker of the exercises, navigation, running them all."""

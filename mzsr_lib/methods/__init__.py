@@ -1,0 +1,1 @@
+"""Every way to super-resolve a picture behind one call."""

@@ -1,0 +1,1 @@
+"""Other networks, and weights as files that say where they come from."""
