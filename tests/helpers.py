@@ -1,13 +1,17 @@
 """What several tests share: small pictures, the eight ways to turn one, a run of seconds."""
 
+import importlib.util
 import json
 from pathlib import Path
 
 import numpy as np
 import torch
 
-from mzsr_lib.data import Pictures, generator_for
-from mzsr_lib.training import PretrainConfig
+from mzsr_lib.mzsr.tasks import Pictures
+from mzsr_lib.runtime import generator_for
+from mzsr_lib.training.stages import PretrainConfig
+
+ROOT = Path(__file__).resolve().parents[1]
 
 # Odd and unequal, so that a swapped axis or a lost pixel shows.
 HEIGHT, WIDTH = 37, 31
@@ -39,13 +43,16 @@ def small_pictures(count: int = 5) -> Pictures:
 
 
 def small_config(**changes) -> PretrainConfig:
-    """Settings of a pre-training of a second; validations and log lines fall between its checkpoints too."""
+    """Settings of a pre-training of a second; validations and log lines fall between its checkpoints too.
+
+    Changes of the network's own settings may be given beside the others.
+    """
+    network = {"channels": 4, "layers": 3}
     settings = {
         "steps": 20,
         "batch": 3,
         "patch": 8,
-        "channels": 4,
-        "layers": 3,
+        "network": network | {name: changes.pop(name) for name in network.keys() & changes.keys()},
         "log_every": 4,
         "validate_every": 8,
     }
@@ -61,3 +68,11 @@ def log(folder: Path) -> list[dict]:
     """The lines of a run's log, without those that tell how long it took."""
     lines = [json.loads(line) for line in (Path(folder) / "log.jsonl").read_text().splitlines()]
     return [{k: v for k, v in line.items() if "second" not in k} for line in lines]
+
+
+def benchmark(name: str):
+    """A program of the folder benchmarks, as a module."""
+    spec = importlib.util.spec_from_file_location(name, ROOT / "benchmarks" / f"{name}.py")
+    program = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(program)
+    return program

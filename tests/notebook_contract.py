@@ -194,14 +194,14 @@ def _exercise(task, stub, check=None, solution=None):
     empty = re.fullmatch(r'def \w+\(.*\):\n    """.+"""\n    # your lines here', stub.source.strip(), re.DOTALL)
     yield empty, f"The stub of {name} is not a function with a docstring and `# your lines here`."
     for word, cell in (("check", check), ("solution", solution)):
-        calls = cell is not None and "widgets.check_exercise(" in cell.source
-        yield calls, f"The {word} of {name} does not stand in its place, or does not call `widgets.check_exercise`."
+        calls = cell is not None and "exercises.check_exercise(" in cell.source
+        yield calls, f"The {word} of {name} does not stand in its place, or does not call `exercises.check_exercise`."
     ends = solution is not None and "solution" in tags(solution) and f"def {name}(" in solution.source
     yield ends, f"The cell after the check of {name} is not its solution."
     if ends:
         hidden = solution.metadata.get("jupyter", {}).get("source_hidden")
         yield hidden, f"The solution of {name} is not folded away (`jupyter.source_hidden`)."
-        _, _, asked = check.source.partition("widgets.check_exercise")
+        _, _, asked = check.source.partition("exercises.check_exercise")
         yield asked.strip() in solution.source, f"The solution of {name} is not checked as the reader's answer is."
 
 

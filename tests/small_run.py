@@ -8,15 +8,15 @@ import sys
 import torch
 from helpers import small_config, small_pictures
 
-from mzsr_lib import distributed
-from mzsr_lib.training import pretrain
+from mzsr_lib import runtime
+from mzsr_lib.training.stages import pretrain
 
 
 def main(output: str, steps: int) -> None:
     torch.set_num_threads(1)
-    group = distributed.join("cpu")
+    group = runtime.join("cpu")
     pretrain(small_config(steps=steps, log_every=1), [], output, group, pictures=small_pictures())
-    distributed.leave()
+    runtime.leave()
 
 
 if __name__ == "__main__":

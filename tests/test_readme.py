@@ -2,13 +2,15 @@
 
 import re
 import shlex
+import tomllib
 from pathlib import Path
 
 import pytest
 
-import mzsr_lib
-from mzsr_lib import cli, published, report, weights
+from mzsr_lib.benchmark import published, report
+from mzsr_lib.cli import main
 from mzsr_lib.files import read_rows
+from mzsr_lib.models import weights
 
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -46,13 +48,18 @@ def test_a_link_leads_somewhere(target):
     assert (ROOT / target).exists()
 
 
-def test_the_tree_names_the_modules_in_their_order():
-    assert tuple(re.findall(r"^  ([a-z_]+)\.py\s", README, re.MULTILINE)) == mzsr_lib.LADDER
+def test_the_tree_names_the_rooms_in_their_order_and_the_files_of_the_method():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"][0]
+    rooms = [name for layer in reversed(project["layers"]) for name in layer.split(" | ")]
+    shown = re.findall(r"^  ([a-z]+)(?:\.py|/) ", README, re.MULTILINE)
+    assert shown == [*rooms, "weights"]
+    method = {path.stem for path in (ROOT / "mzsr_lib" / "mzsr").glob("[a-z]*.py")}
+    assert set(re.findall(r"^    ([a-z_]+)\.py ", README, re.MULTILINE)) == method
 
 
 @pytest.mark.parametrize("line", commands())
 def test_a_command_is_understood(line):
-    assert callable(cli.parse(shlex.split(line)[1:]))
+    assert callable(main.parse(shlex.split(line)[1:]))
 
 
 def test_there_are_commands_to_look_at():

@@ -1,0 +1,185 @@
+"""The table of ours beside the paper's: its order, its numbers, and its place in a text."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from mzsr_lib.benchmark import report, selfcheck, tables
+from mzsr_lib.benchmark.evaluation import COLUMNS
+from mzsr_lib.files import InputError, read_rows, write_rows
+from mzsr_lib.lessons import reproduce
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def row(dataset="set5", kernel="g2.0d", method="bicubic", steps=0, psnr=28.72, outcome=selfcheck.PASSED, **more):
+    facts = dict.fromkeys(COLUMNS, "") | {"image": "a.png", "mode": "direct", "scale": 2, "ssim": 0.8449, "seconds": 1}
+    given = {"dataset": dataset, "kernel": kernel, "method": method, "steps": steps, "psnr": psnr}
+    return {key: str(value) for key, value in (facts | given | {"selfcheck": outcome} | more).items()}
+
+
+def cells_of(line: str) -> list[str]:
+    return [cell.strip() for cell in line.strip("|").split("|")]
+
+
+ROWS = [
+    row("bsd100", "gani_d", psnr=26.23, outcome=selfcheck.EXCEPTION, mode="direct"),
+    row(method="mzsr", steps=10, psnr=35.05),
+    row(method="mzsr", steps=1, psnr=35.0),
+    row(method="mzsr", psnr=34.9),
+    row(method="pretrained", psnr=29.1),
+    row(method="mzsr-plus", psnr=36.9),
+    row(psnr=28.73),
+    row("my-pictures", "mine", outcome=selfcheck.NOT_APPLICABLE, psnr=30),
+    row(kernel="g0.2d", psnr=30.24),
+]
+
+
+def test_a_line_has_ours_beside_the_papers():
+    header, _, *lines = report.table(ROWS).splitlines()
+    titles = "data set|kernel|bicubic|Tikhonov|ZSSR|pre-trained|MZSR 1|MZSR 10|MZSR-plus"
+    titles += "|paper: ZSSR|paper: MZSR 1|paper: MZSR 10"
+    assert cells_of(header) == titles.split("|")
+    expected = "Set5 g2.0d 28.73 - - 29.10 35.00 35.05 36.90 34.90 35.20 36.05"
+    assert cells_of(lines[1]) == expected.split()
+
+
+def test_the_order_is_the_papers_and_the_unknown_comes_last():
+    lines = report.table(ROWS).splitlines()[2:]
+    found = [tuple(cells_of(line)[:2]) for line in lines]
+    assert found == [("Set5", "g0.2d"), ("Set5", "g2.0d"), ("BSD100", "gani_d"), ("my-pictures", "mine")]
+
+
+def test_what_was_not_measured_or_not_printed_is_a_dash():
+    line = report.table(ROWS).splitlines()[-1]
+    assert cells_of(line) == ["my-pictures", "mine", "30.00", *["-"] * 9]
+
+
+def test_ssim_has_a_table_of_its_own():
+    assert cells_of(report.table(ROWS, "ssim").splitlines()[3])[2::9] == ["0.845", "0.944"]
+    with pytest.raises(InputError, match="no measure 'lpips': choose psnr or ssim"):
+        report.table(ROWS, "lpips")
+
+
+def test_differences_are_ours_minus_published():
+    found = {(c["dataset"], c["kernel"], c["method"], c["steps"]): c["difference"] for c in report.cells(ROWS)}
+    assert found["Set5", "g2.0d", "mzsr", "10"] == pytest.approx(-1.0)
+    assert found["Set5", "g2.0d", "mzsr", "0"] is None
+    assert found["my-pictures", "mine", "bicubic", "0"] is None
+
+
+def test_two_results_for_one_place_are_refused():
+    with pytest.raises(InputError, match="two results for bicubic on Set5"):
+        report.table([row(), row(selfcheck=selfcheck.NOT_APPLICABLE)])
+
+
+def test_the_known_exception_is_named_with_both_numbers():
+    text = report.exceptions([*ROWS, ROWS[0]])
+    assert text == selfcheck.exception_note("bsd100", "gani_d", 2)
+    assert "26.23" in text
+    assert "26.00" in text
+    assert report.exceptions([row()]) == ""
+    assert report.readme_table(ROWS) == f"{report.table(ROWS)}\n\n{text}"
+
+
+def test_another_scale_has_a_table_of_its_own():
+    x4 = [row(scale=4, psnr=24.74), row(method="mzsr-plus", scale=4, psnr=30.0, weights="mzsr-plus-multi")]
+    assert report.table([*ROWS, *x4]) == report.table(ROWS)
+    assert cells_of(report.table([*ROWS, *x4], scale=4).splitlines()[2])[2:9] == ["24.74", *["-"] * 5, "30.00"]
+    text = report.readme_table([*ROWS, *x4])
+    assert text.startswith(report.readme_table(ROWS))
+    assert text.endswith("MZSR-plus has the weights `mzsr-plus-multi`.")
+    assert {cell["scale"] for cell in report.cells([*ROWS, *x4])} == {"2"}
+
+
+def test_weights_for_one_scale_go_before_those_for_several():
+    own, other = (
+        row(method="mzsr", steps=1, weights=name, psnr=p) for name, p in (("mzsr-x2", 31), ("mzsr-multi", 30))
+    )
+    for rows in ([own, other], [other, own]):
+        assert cells_of(report.table(rows).splitlines()[2])[6] == "31.00"
+        assert report.other_weights(rows, 2) == ""
+    assert cells_of(report.table([other]).splitlines()[2])[6] == "30.00"
+
+
+def test_a_mean_over_some_of_the_pictures_says_so():
+    rows = [row(image="a.png"), row(image="b.png"), row(method="mzsr", steps=1, psnr=31)]
+    assert cells_of(report.table(rows).splitlines()[2])[2:7] == ["28.72", "-", "-", "-", "31.00 (1)"]
+
+
+def outdated(root: Path) -> list[str]:
+    """Return the names of the files that do not show what ``results/rows.csv`` holds."""
+    wanted = report.pages(root).items()
+    return [path.name for path, text in wanted if not path.is_file() or path.read_text(encoding="utf-8") != text]
+
+
+def filled(root, rows=ROWS):
+    """A project with rows, and a README with a place for their table."""
+    write_rows(root / "results" / "rows.csv", rows)
+    (root / "README.md").write_text(f"# Title\n\n{report.BEGIN}\nold\n{report.END}\n\nThe end.\n")
+    return root
+
+
+def test_the_readme_gets_the_table_and_keeps_the_rest(tmp_path):
+    readme = filled(tmp_path) / "README.md"
+    for _ in range(2):
+        report.refresh(tmp_path)
+        text = readme.read_text()
+        assert report.between_marks(text) == report.readme_table(ROWS)
+        assert text.startswith("# Title\n\n")
+        assert text.endswith("\n\nThe end.\n")
+    assert (tmp_path / "results" / "tables.md").read_text() == tables.as_markdown(ROWS)
+    assert outdated(tmp_path) == []
+
+
+def test_a_digit_that_changes_is_noticed_in_every_page(tmp_path):
+    report.refresh(filled(tmp_path))
+    changed = [{**ROWS[1], "psnr": "35.15"}, *ROWS[:1], *ROWS[2:]]
+    write_rows(tmp_path / "results" / "rows.csv", changed)
+    assert outdated(tmp_path) == ["README.md", "tables.md", "tables.tex"]
+    report.refresh(tmp_path)
+    (tmp_path / "results" / "tables.tex").unlink()
+    assert outdated(tmp_path) == ["tables.tex"]
+
+
+def test_the_pages_of_this_project_show_its_rows():
+    assert outdated(ROOT) == [], "run `make refresh`"
+
+
+def test_a_digit_of_the_measured_rows_shows_in_the_pages_of_this_project(tmp_path):
+    shutil.copy(ROOT / "README.md", tmp_path)
+    shutil.copytree(ROOT / "results", tmp_path / "results", ignore=lambda folder, names: {"jobs", "quick", "full"})
+    rows = read_rows(ROOT / "results" / "rows.csv")
+    row = next(row for row in rows if row["method"] == "bicubic")
+    row["psnr"] = str(float(row["psnr"]) + 1)
+    write_rows(tmp_path / "results" / "rows.csv", rows)
+    assert outdated(tmp_path) == ["README.md", "tables.md", "tables.tex"]
+
+
+def test_a_readme_without_marks_is_left_alone_and_the_reason_said(tmp_path):
+    write_rows(tmp_path / "results" / "rows.csv", ROWS)
+    readme = tmp_path / "README.md"
+    readme.write_text("# Title\n")
+    with pytest.raises(InputError, match="has no place for the table"):
+        report.refresh(tmp_path)
+    assert readme.read_text() == "# Title\n"
+
+
+def test_without_results_nothing_happens(tmp_path):
+    report.refresh(tmp_path)
+    (tmp_path / "README.md").write_text("# Title\n")
+    report.refresh(tmp_path)
+    assert (tmp_path / "README.md").read_text() == "# Title\n"
+
+
+def test_a_refresh_writes_the_readme_too(tmp_path, monkeypatch):
+    (tmp_path / "notebooks").mkdir()
+    (tmp_path / "notebooks" / "00_first.ipynb").touch()
+    write_rows(tmp_path / "results" / "rows.csv", ROWS)
+    (tmp_path / "README.md").write_text(f"{report.BEGIN}{report.END}")
+    monkeypatch.setattr(reproduce, "execute", lambda path, output, *rest: shutil.copy(path, output))
+    monkeypatch.setattr(reproduce, "normalise", lambda path: None)
+    (tmp_path / "runs" / "refresh").mkdir(parents=True)
+    reproduce.refresh(tmp_path)
+    assert report.between_marks((tmp_path / "README.md").read_text()) == report.readme_table(ROWS)

@@ -1,0 +1,324 @@
+"""A sweep gives the same rows whoever shared it and however often it was stopped, and measures nothing twice."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from helpers import picture
+
+from mzsr_lib import files
+from mzsr_lib.benchmark import evaluation, selfcheck, sweeps
+from mzsr_lib.cli import main
+from mzsr_lib.files import InputError
+from mzsr_lib.imaging import kernel_files, picture_files
+from mzsr_lib.methods import registry
+from mzsr_lib.models import weights
+from mzsr_lib.mzsr.networks import SRNetwork
+from mzsr_lib.runtime import Group, generator_for
+
+HERE = Path(__file__).parents[1]
+MEASURED = ("seconds", "commit", "date")  # these say when and how fast, not what
+
+
+@pytest.fixture
+def data(tmp_path):
+    """Two folders of small pictures, and weights for scale 2."""
+    for name, count in (("mine", 2), ("yours", 2)):
+        for seed in range(count):
+            picture_files.save(tmp_path / "data" / name / f"{seed}.png", picture(49 + seed, 53, seed=seed))
+    store(tmp_path / "tiny.safetensors", "stored")
+    return tmp_path / "data"
+
+
+def store(path, seed, **facts):
+    network = SRNetwork(4, 3, generator_for(seed))
+    weights.save(path, network, dict(network.named_parameters()), {"scale": 2, **facts})
+
+
+def planned(data, steps=(1, 2), seed=0, count=None):
+    settings = [kernel_files.parse("1.0,0.5,0.3"), kernel_files.parse("bicubic")]
+    built = {2: sweeps.methods_for(["bicubic", "mzsr"], 2, steps, data.parent / "tiny.safetensors", seed)}
+    built[3] = sweeps.methods_for(["bicubic"], 3)
+    return sweeps.plan(sweeps.folders(["mine", "yours"], data), settings, built, seed, count)
+
+
+def rows(output, without=()):
+    return [{k: v for k, v in row.items() if k not in without} for row in files.read_rows(output / "rows.csv")]
+
+
+@pytest.fixture
+def calls(monkeypatch):
+    """What was measured: (picture, method, updates) of every call."""
+    seen, scored = [], evaluation.scored
+
+    def spy(path, method, degradation):
+        seen.append((path.name, method.name, method.steps))
+        return scored(path, method, degradation)
+
+    monkeypatch.setattr(evaluation, "scored", spy)
+    return seen
+
+
+@pytest.mark.parametrize("world", [2, 3])
+def test_the_rows_are_the_same_for_any_number_of_processes(data, tmp_path, world):
+    everything = planned(data)
+    assert sweeps.run(everything, tmp_path / "one", Group()) == 0
+    for rank in range(world):
+        group = Group(rank, world)
+        sweeps.work(group.share(everything), tmp_path / "many", group)
+    sweeps.merge(everything, tmp_path / "many")
+    assert rows(tmp_path / "many", MEASURED) == rows(tmp_path / "one", MEASURED)
+    assert len(rows(tmp_path / "one")) == len(everything) == 4 * (2 * 3 + 2)
+    assert len(list((tmp_path / "many" / "jobs").iterdir())) == world
+
+
+def test_rows_stand_in_a_fixed_order_with_all_columns(data, tmp_path):
+    sweeps.run(list(reversed(planned(data))), tmp_path, Group())
+    found = rows(tmp_path)
+    assert tuple(found[0]) == evaluation.COLUMNS
+    assert found == sorted(found, key=evaluation.place)
+    assert [row["dataset"] for row in found] == ["mine"] * 16 + ["yours"] * 16
+    assert {(row["scale"], row["method"]) for row in found} == {("2", "bicubic"), ("2", "mzsr"), ("3", "bicubic")}
+    by_hand = evaluation.evaluate(data / "mine", kernel_files.parse("bicubic"), 3, registry.sweep(["bicubic"], scale=3))
+    mine = [row for row in found if (row["dataset"], row["kernel"], row["scale"]) == ("mine", "bicubic", "3")]
+    assert [float(row["psnr"]) for row in mine] == [row["psnr"] for row in by_hand]
+
+
+def test_what_is_finished_is_not_measured_again(data, tmp_path, calls):
+    sweeps.run(planned(data), tmp_path, Group())
+    before, count = (tmp_path / "rows.csv").read_bytes(), len(calls)
+    sweeps.run(planned(data), tmp_path, Group())
+    (tmp_path / "jobs" / "jobs-rank0.jsonl").unlink()  # the rows themselves are enough
+    sweeps.run(planned(data), tmp_path, Group(0, 2))
+    assert (tmp_path / "rows.csv").read_bytes() == before
+    assert len(calls) == count == len(planned(data))
+
+
+def test_a_job_that_was_killed_is_done_again_and_no_other(data, tmp_path, calls):
+    everything = planned(data)
+    sweeps.work(everything, tmp_path)
+    journal = tmp_path / "jobs" / "jobs-rank0.jsonl"
+    whole = journal.read_bytes()
+    journal.write_bytes(whole[:-40])  # killed within the last line
+    last = calls[-1]
+    calls.clear()
+    sweeps.run(everything, tmp_path, Group())
+    assert calls == [last]
+    assert len(journal.read_bytes().splitlines()) == len(everything) + 1
+    assert len(rows(tmp_path)) == len(everything)
+
+
+def test_a_file_of_other_rows_is_not_overwritten(data, tmp_path, calls):
+    files.write_rows(tmp_path / "out" / "rows.csv", [{"a": 1, "b": 2}])
+    with pytest.raises(InputError, match=r"rows.csv holds other rows than measured ones \(line 2 has no "):
+        sweeps.run(planned(data), tmp_path / "out", Group())
+    assert (tmp_path / "out" / "rows.csv").read_text() == "a,b\n1,2\n"
+    assert not calls
+
+
+@pytest.mark.parametrize(("old", "new"), [("psnr", "much"), ("steps", None), ("seconds", "")])
+def test_a_damaged_line_is_named(data, tmp_path, old, new):
+    sweeps.run(planned(data), tmp_path / "out", Group())
+    rows = files.read_rows(tmp_path / "out" / "rows.csv")
+    rows[1][old] = new
+    files.write_rows(tmp_path / "out" / "rows.csv", rows)
+    with pytest.raises(InputError, match=r"rows.csv is damaged in line 3"):
+        sweeps.run(planned(data), tmp_path / "out", Group())
+
+
+def test_an_exception_costs_the_job_in_hand(data, tmp_path, monkeypatch):
+    everything, scored, count = planned(data), evaluation.scored, iter(range(100))
+
+    def fails(*arguments):
+        if next(count) == 7:
+            raise KeyboardInterrupt
+        return scored(*arguments)
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(evaluation, "scored", fails)
+        sweeps.run(everything, tmp_path, Group())
+    assert len(sweeps.finished(tmp_path)) == 7
+    assert not (tmp_path / "rows.csv").exists()
+    assert sweeps.run(everything, tmp_path, Group()) == 0
+    assert len(rows(tmp_path)) == len(everything)
+
+
+def test_other_weights_of_the_same_name_are_measured_and_replace_the_rows(data, tmp_path, calls):
+    sweeps.run(planned(data), tmp_path, Group())
+    before = rows(tmp_path)
+    weights.annotate(tmp_path / "tiny.safetensors", {"scores": {"Set5": 30.0}})
+    calls.clear()
+    sweeps.run(planned(data), tmp_path, Group())
+    assert not calls and rows(tmp_path) == before
+    store(tmp_path / "tiny.safetensors", "other")
+    sweeps.run(planned(data), tmp_path, Group())
+    assert {method for _, method, _ in calls} == {"mzsr"}
+    after = rows(tmp_path)
+    assert len(calls) == sum(row["method"] == "mzsr" for row in before) == 16
+    assert len(after) == len(before)
+    assert {row["weights_hash"] for row in after}.isdisjoint({row["weights_hash"] for row in before} - {""})
+
+
+def test_rows_of_other_jobs_stay_and_incomplete_means_stay_out(data, tmp_path):
+    everything = planned(data)
+    sweeps.run(planned(data, steps=(1,)), tmp_path, Group())
+    before = rows(tmp_path)
+    group = Group(0, 2)
+    sweeps.work(group.share(everything), tmp_path, group)
+    sweeps.merge(everything, tmp_path)
+    assert rows(tmp_path) == before  # half of the pictures with two updates are missing
+    sweeps.run(everything, tmp_path, Group())
+    assert [row for row in rows(tmp_path) if row["steps"] != "2"] == before
+    assert len(rows(tmp_path)) == len(everything)
+
+
+def test_a_rehearsal_with_some_pictures_takes_none_away(data, tmp_path):
+    sweeps.run(planned(data), tmp_path, Group())
+    before = rows(tmp_path)
+    sweeps.run(planned(data, count=1), tmp_path, Group())
+    assert rows(tmp_path) == before
+    sweeps.run(planned(data, count=1), tmp_path / "few", Group())
+    assert {row["image"] for row in rows(tmp_path / "few")} == {"0.png"}
+
+
+def test_time_that_is_up_stops_before_the_next_job(data, tmp_path, calls):
+    everything = planned(data)
+    assert sweeps.run(everything, tmp_path, Group(), minutes=0) == len(everything)
+    assert not calls
+    assert sweeps.run(everything, tmp_path, Group(0, 2), minutes=0) == len(everything)  # nobody is waited for
+
+
+def test_the_guards_come_before_any_work(data, tmp_path, calls, monkeypatch):
+    everything = planned(data)
+    monkeypatch.setattr(selfcheck, "expected", lambda folder, setting, *more: 99.0 if folder.name == "yours" else None)
+    monkeypatch.setattr(selfcheck.datasets, "recognise", lambda folder: "set5")
+    with pytest.raises(selfcheck.SelfCheckFailed, match=r"paper prints 99\.00"):
+        sweeps.run(everything, tmp_path, Group())
+    picture_files.save(data / "mine" / "9.png", picture(18, 60))
+    with pytest.raises(InputError, match=r"9\.png cannot be used"):
+        sweeps.run(planned(data), tmp_path, Group())
+    assert not calls and not (tmp_path / "jobs").exists()
+
+
+def test_the_outcome_of_the_self_check_is_in_the_rows(data, tmp_path, monkeypatch):
+    settings = [kernel_files.parse("g2.0d"), kernel_files.parse("bicubic")]
+    assert selfcheck.outcomes(data / "mine", [(s, 2) for s in settings]) == [selfcheck.NOT_APPLICABLE] * 2
+    mean = selfcheck.bicubic_psnr(data / "mine", [sweeps.from_setting(settings[0], 2)])[0]
+    monkeypatch.setattr(selfcheck, "expected", lambda f, setting, *more: mean if setting.name == "g2.0d" else None)
+    monkeypatch.setattr(selfcheck.datasets, "recognise", lambda folder: "set5")
+    places, built = {"set5": data / "mine"}, {2: registry.sweep(["bicubic"])}
+    sweeps.run(sweeps.plan(places, settings, built), tmp_path, Group())
+    assert {(row["kernel"], row["selfcheck"]) for row in rows(tmp_path)} == {
+        ("g2.0d", selfcheck.PASSED),
+        ("bicubic", selfcheck.NOT_APPLICABLE),
+    }
+
+
+def test_updates_go_to_methods_with_weights_and_to_zssr_alone(data):
+    def built(names, steps=(), weights_name=None):
+        return [(m.name, m.steps) for m in sweeps.methods_for(names, 2, steps, weights_name)]
+
+    tiny = data.parent / "tiny.safetensors"
+    assert built(["bicubic", "mzsr", "zssr"], (), tiny) == [("bicubic", 0), ("mzsr", 1), ("mzsr", 10), ("zssr", 3000)]
+    assert built(["zssr", "mzsr", "mzsr"], (2, 5), tiny) == [("zssr", 3000), ("mzsr", 2), ("mzsr", 5)]
+    assert built(["zssr"], (7,)) == [("zssr", 7)]
+
+
+def test_a_method_without_weights_for_a_scale_is_left_out_with_a_word(monkeypatch):
+    monkeypatch.setattr(weights, "shipped", dict)
+    said = []
+    methods = sweeps.methods_for(["bicubic", "mzsr"], 3, say=said.append)
+    assert [method.name for method in methods] == ["bicubic"]
+    assert len(said) == 1 and said[0].startswith("mzsr is left out: No weights for mzsr at scale 3")
+    with pytest.raises(InputError, match="No weights for mzsr at scale 3"):
+        sweeps.methods_for(["mzsr"], 3)
+    with pytest.raises(InputError, match="No method is left for scale 3"):
+        sweeps.methods_for(["mzsr", "pretrained"], 3)
+
+
+def test_updates_for_a_lone_method_that_makes_none_are_refused():
+    with pytest.raises(InputError, match="bicubic makes no updates"):
+        sweeps.methods_for(["bicubic"], 2, [5])
+    assert [m.steps for m in sweeps.methods_for(["bicubic", "mzsr"], 2, [5])] == [0, 5]
+
+
+def test_weights_are_known_by_their_content(data, tmp_path):
+    first = weights.fingerprint(data.parent / "tiny.safetensors")
+    assert len(first) == 12
+    store(tmp_path / "again.safetensors", "stored")
+    store(tmp_path / "changed.safetensors", "stored", stage="another")
+    (tmp_path / "foreign.pth").write_bytes(b"weights")
+    found = [
+        weights.fingerprint(tmp_path / name) for name in ("again.safetensors", "changed.safetensors", "foreign.pth")
+    ]
+    assert found[0] == first
+    assert len({*found}) == 3
+    assert found[2] == "9a129038d9a0"  # sha256sum of the seven bytes
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        ("--datasets none", "should be a folder"),
+        ("--datasets set5", "holds 0 of the 5 files of set5"),
+        ("--methods best", "no method 'best'"),
+        ("--methods mzsr --steps -1", "steps is -1"),
+        ("--methods mzsr pretrained --weights x.safetensors", "mzsr and pretrained"),
+        ("--kernels g9.9d", "no kernel 'g9.9d'"),
+        ("--scales 5", "scale is 5"),
+        ("--images 0", "number of pictures is 0"),
+        ("--max-minutes -1", "must be positive"),
+        ("--output DATA/mine/0.png/there", "Cannot write"),
+    ],
+)
+def test_wrong_input_gets_one_sentence_and_writes_nothing(data, tmp_path, monkeypatch, capsys, words, sentence):
+    (tmp_path / "work").mkdir()
+    monkeypatch.chdir(tmp_path / "work")
+    base = ["tables", "--data", str(data), "--datasets", "mine", "--methods", "bicubic"]
+    assert main.main([*base, *words.replace("DATA", str(data)).split()]) == 2
+    shown = capsys.readouterr().err.splitlines()
+    assert len(shown) == 1 and sentence in shown[0]
+    assert not list((tmp_path / "work").iterdir())
+
+
+def free_port() -> int:
+    with socket.socket() as opened:
+        opened.bind(("127.0.0.1", 0))
+        return opened.getsockname()[1]
+
+
+def test_two_processes_and_one_write_the_same_rows(data, tmp_path, capsys):
+    words = [
+        "tables",
+        "--data",
+        str(data),
+        "--datasets",
+        "mine",
+        "yours",
+        "--kernels",
+        "1.0,0.5,0.3",
+        "--device",
+        "cpu",
+    ]
+    words += ["--methods", "bicubic", "mzsr", "--steps", "1", "--weights", str(tmp_path / "tiny.safetensors")]
+    environment = {**os.environ, "WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port())}
+    command = [sys.executable, "-m", "mzsr_lib.cli", *words, "--output", str(tmp_path / "two")]
+    ranks = [{"RANK": str(rank), "LOCAL_RANK": str(rank), "OMP_NUM_THREADS": "1"} for rank in range(2)]
+    started = [subprocess.Popen(command, env=environment | rank) for rank in ranks]
+    try:
+        assert [process.wait(timeout=240) for process in started] == [0, 0]
+    finally:
+        for process in started:
+            process.kill()
+    assert main.main([*words, "--output", str(tmp_path / "one")]) == 0
+    assert rows(tmp_path / "two", MEASURED) == rows(tmp_path / "one", MEASURED)
+    assert len(rows(tmp_path / "two")) == 8
+    lines = [path.read_text().splitlines() for path in sorted((tmp_path / "two" / "jobs").iterdir())]
+    assert [len(part) for part in lines] == [4, 4]
+    assert all(json.loads(line)["device"] == "cpu" for part in lines for line in part)
+    assert "tables.md" in capsys.readouterr().out
+    assert (tmp_path / "two" / "tables.md").read_text() == (tmp_path / "one" / "tables.md").read_text()

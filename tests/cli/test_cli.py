@@ -1,0 +1,394 @@
+"""The command line as a user meets it: what it writes, what it says, and with which code it ends."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from helpers import picture
+from PIL import Image
+
+from mzsr_lib import files
+from mzsr_lib.benchmark import selfcheck
+from mzsr_lib.cli import main, training
+from mzsr_lib.imaging import degradation, kernel_files, picture_files
+from mzsr_lib.models import weights
+from mzsr_lib.mzsr.networks import SRNetwork
+from mzsr_lib.runtime import generator_for
+from mzsr_lib.training import loop
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture
+def given(tmp_path):
+    """A folder with what a user could hand over, good and bad."""
+    folder = tmp_path / "given"
+    picture_files.save(folder / "good.png", picture(53, 47))
+    picture_files.save(folder / "even.png", picture(64, 60))
+    picture_files.save(folder / "tiny.png", picture(19, 60))
+    (folder / "text.png").write_text("no picture\n")
+    Image.new("CMYK", (60, 60)).save(folder / "cmyk.jpg")
+    np.save(folder / "even.npy", np.ones((4, 4)))
+    np.save(folder / "zero.npy", np.zeros((5, 5)))
+    np.save(folder / "delta.npy", np.ones((1, 1)))
+    np.save(folder / "box.npy", np.ones((3, 3)))
+    network = SRNetwork(4, 3, generator_for("given"))
+    weights.save(folder / "x2.safetensors", network, dict(network.named_parameters()), {"scale": 2})
+    (folder / "empty").mkdir()
+    (folder / "many").mkdir()
+    for seed in range(9):
+        picture_files.save(folder / "many" / f"{seed}.png", picture(40 + seed, 41, seed=seed))
+    return folder
+
+
+@pytest.fixture
+def run(tmp_path, given, monkeypatch, capsys):
+    """Run a command line, written as one string, in an empty folder; return (code, stdout, stderr)."""
+    (tmp_path / "work").mkdir()
+    monkeypatch.chdir(tmp_path / "work")
+    monkeypatch.delenv("MZSR_DEBUG", raising=False)
+
+    def call(line):
+        try:
+            code = main.main(line.replace("GIVEN", str(given)).split())
+        except SystemExit as stop:
+            code = stop.code
+        shown = capsys.readouterr()
+        return code, shown.out, shown.err
+
+    return call
+
+
+def written() -> list[str]:
+    """What lies in the current folder."""
+    return sorted(str(path) for path in Path().rglob("*"))
+
+
+def look(path: str | Path) -> tuple[str, tuple[int, int], np.ndarray]:
+    """Pillow's mode and size (width, height) of a picture file, and its values."""
+    with Image.open(path) as opened:
+        return opened.mode, opened.size, np.array(opened)
+
+
+COMMANDS = [" ".join(name) for name in (*main.COMMANDS, *main.TRAINING)]
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_has_help_with_an_example(run, command):
+    code, out, err = run(f"{command} --help")
+    assert (code or 0, err) == (0, "")
+    assert f"Example: mzsr {command}" in out
+
+
+def test_the_overview_names_every_command(run):
+    out = run("--help")[1] + run("data --help")[1] + run("weights --help")[1]
+    assert all(name.split()[-1] in out for name in COMMANDS)
+    assert run("--version")[1].startswith("mzsr ")
+
+
+def test_the_overview_says_what_the_training_commands_say(run):
+    for (name,), text in main.TRAINING_HELP.items():
+        assert text in run(f"{name} --help")[1]
+
+
+# Each line must end with code 2 and one sentence that holds the text, and write nothing.
+WRONG = [
+    ("", "Expected one of"),
+    ("enhance", "enhance"),
+    ("data", "list, fetch"),
+    ("degrade GIVEN/good.png lr.png", "--kernel"),
+    ("degrade GIVEN/good.png lr.png --kernel g2.0d --scale two", "--scale"),
+    ("degrade GIVEN/good.png lr.png --kernel g2.0d --skale 2", "--skale"),
+    ("degrade GIVEN/none.png new/lr.png --kernel g2.0d", "there is no such file"),
+    ("degrade GIVEN lr.png --kernel g2.0d", "a folder has that name"),
+    ("degrade GIVEN/text.png lr.png --kernel g2.0d", "not a picture"),
+    ("degrade GIVEN/cmyk.jpg lr.png --kernel g2.0d", "CMYK"),
+    ("degrade GIVEN/tiny.png lr.png --kernel g2.0d", "smaller than the 21 x 21 kernel"),
+    ("degrade GIVEN/good.png lr.png --kernel GIVEN/even.npy", "odd size"),
+    ("degrade GIVEN/good.png lr.png --kernel GIVEN/zero.npy", "sums to 0"),
+    ("degrade GIVEN/good.png lr.png --kernel GIVEN/none.npy", "no kernel file"),
+    ("degrade GIVEN/good.png lr.png --kernel g9.9d", "no kernel 'g9.9d'"),
+    ("degrade GIVEN/good.png lr.png --kernel 1,2,3", "lambda1 >= lambda2 > 0"),
+    ("degrade GIVEN/good.png lr.png --kernel g2.0d --scale 0", "scale is 0"),
+    ("degrade GIVEN/good.png lr.png --kernel g2.0d --scale 5", "scale is 5"),
+    ("degrade GIVEN/good.png lr.png --kernel g2.0d --mode nearest", "mode 'nearest'"),
+    ("degrade GIVEN/good.png lr.png --kernel g2.0d --noise -1", "noise is -1"),
+    ("meta-train --data GIVEN --output run --preset quick --scales 4", "no weights 'pretrained-x4'"),
+    ("degrade GIVEN/good.png lr.png --kernel g2.0d --device tpu", "device 'tpu'"),
+    ("degrade GIVEN/good.png lr.txt --kernel g2.0d", "'.txt'"),
+    ("degrade GIVEN/good.png GIVEN/text.png/lr.png --kernel g2.0d", "Cannot write"),
+    ("upscale GIVEN/none.png sr.png --kernel g2.0d", "there is no such file"),
+    ("upscale GIVEN/tiny.png sr.png --kernel g2.0d --method bicubic", "smaller than the 21 x 21 kernel"),
+    ("upscale GIVEN/good.png sr.png --kernel g2.0d --method best", "method 'best'"),
+    ("upscale GIVEN/good.png sr.png --kernel g2.0d --weights best", "weights 'best'"),
+    ("upscale GIVEN/good.png sr.png --kernel g2.0d --weights GIVEN/text.png", "not a weights file"),
+    ("upscale GIVEN/good.png sr.png --kernel g2.0d --scale 3 --weights GIVEN/x2.safetensors", "for scale 2, not 3"),
+    ("upscale GIVEN/good.png sr.png --kernel g2.0d --weights GIVEN/x2.safetensors --steps -1", "steps is -1"),
+    ("upscale GIVEN/good.png sr.png --kernel g2.0d --method zssr --steps 0", "zssr"),
+    ("upscale GIVEN/good.png sr --kernel g2.0d --method bicubic", "ending"),
+    ("evaluate GIVEN/good.png --kernel g2.0d --method bicubic --output rows.csv", "should be a folder"),
+    ("evaluate GIVEN/empty --kernel g2.0d --method bicubic --output rows.csv", "no pictures"),
+    ("evaluate GIVEN --kernel g2.0d --method bicubic --output rows.csv", "cmyk.jpg"),
+    ("evaluate GIVEN/many --kernel g2.0d --method zssr --steps 1 --output rows.csv", "0.png cannot be used"),
+    ("evaluate GIVEN/many --kernel g2.0d --method", "No method"),
+    ("evaluate GIVEN/many --kernel g2.0d --method bicubic --output GIVEN/many", "is a folder"),
+    ("evaluate GIVEN/many --kernel g2.0d --method bicubic --steps -3 --output rows.csv", "steps is -3"),
+    ("evaluate GIVEN/many --kernel g2.0d --steps 1 b", "--steps does not take '1 b'"),
+    ("upscale GIVEN/good.png sr.png --kernel g2.0d --steps many", "--steps does not take 'many'"),
+    ("upscale GIVEN/good.png sr.png --kernel estimate --mode bicubic", "direct sampling only, not bicubic"),
+    ("selfcheck --data GIVEN", "none of set5"),
+    ("selfcheck --data GIVEN/none", "should be a folder"),
+    ("data fetch set6", "no data set 'set6'"),
+    ("data fetch", "No data set is named"),
+    ("pretrain --data GIVEN/many --output run --preset huge", "preset 'huge'"),
+    ("pretrain --data GIVEN/many --output run --preset quick --decay sudden", "no decay 'sudden'"),
+    ("pretrain --data GIVEN/empty --output run --preset quick", "no pictures"),
+    ("pretrain --data GIVEN/many --output run --preset quick --max-minutes 0", "must be positive"),
+    ("pretrain --data GIVEN/many --output GIVEN/text.png --preset quick", "Cannot write"),
+    ("meta-train --data GIVEN/many --output run --preset quick --init best", "weights 'best'"),
+]
+
+
+@pytest.mark.parametrize(("line", "part"), WRONG, ids=[line or "nothing" for line, _ in WRONG])
+def test_wrong_input_gets_one_sentence_and_writes_nothing(run, given, line, part):
+    before = sorted(given.rglob("*"))
+    code, out, err = run(line)
+    assert (code, out) == (2, "")
+    assert err.startswith("mzsr: ") and err.count("\n") == 1 and part in err
+    assert written() == []
+    assert sorted(given.rglob("*")) == before
+
+
+def test_an_output_that_is_a_folder(run):
+    Path("lr.png").mkdir()
+    code, _, err = run("degrade GIVEN/good.png lr.png --kernel g2.0d")
+    assert code == 2 and "is a folder" in err and written() == ["lr.png"]
+
+
+def test_degrade_does_what_the_library_does_and_says_what_it_cut(run, given):
+    code, out, err = run("degrade GIVEN/good.png lr.png --kernel g2.0d --scale 2 --device cpu")
+    assert (code, out) == (0, "lr.png: 23 x 26 px\n")
+    assert err == "The picture was cropped from 47 x 53 to 46 x 52 px, a multiple of 2.\n"
+    hr = picture_files.load(given / "good.png")[..., :52, :46]
+    assert torch.equal(picture_files.load("lr.png"), degradation.from_setting(kernel_files.parse("g2.0d"))(hr))
+    assert run("degrade GIVEN/even.png even.png --kernel g1.3b")[2] == ""
+    assert run("degrade GIVEN/even.png direct.png --kernel g1.3b --mode direct")[0] == 0
+    assert Path("direct.png").read_bytes() != Path("even.png").read_bytes()
+
+
+def test_noise_follows_from_the_seed(run):
+    for name, seed in (("a", 1), ("b", 1), ("c", 2)):
+        run(f"degrade GIVEN/even.png {name}.png --kernel g2.0d --noise 0.1 --seed {seed}")
+    a, b, c = (Path(f"{name}.png").read_bytes() for name in "abc")
+    assert a == b != c
+
+
+@pytest.mark.parametrize("scale", [2, 3, 4])
+def test_upscale_loses_nothing_of_an_odd_size(run, scale):
+    code, out, err = run(f"upscale GIVEN/good.png sr.png --kernel GIVEN/box.npy --scale {scale} --method bicubic")
+    assert (code, out, err) == (0, f"sr.png: {47 * scale} x {53 * scale} px\n", "")
+    assert look("sr.png")[1] == (47 * scale, 53 * scale)
+
+
+def test_upscale_learns_and_warns_of_a_kernel_outside_the_prior(run):
+    for steps in (0, 2):
+        line = f"upscale GIVEN/good.png {steps}.png --weights GIVEN/x2.safetensors --steps {steps} --kernel"
+        assert run(f"{line} g2.0d") == (0, f"{steps}.png: 94 x 106 px\n", "")
+    assert Path("0.png").read_bytes() != Path("2.png").read_bytes()
+    code, _, err = run(f"{line} g0.2d")
+    assert code == 0 and "outside the training prior" in err and err.count("\n") == 1
+    assert (
+        run("upscale GIVEN/good.png pre.png --weights GIVEN/x2.safetensors --kernel g2.0d --method pretrained")[0] == 0
+    )
+    assert Path("pre.png").read_bytes() == Path("0.png").read_bytes()
+
+
+def test_upscale_estimates_the_kernel_and_says_what_it_found(run, given):
+    code, _, err = run("upscale GIVEN/good.png sr.png --kernel estimate --method bicubic")
+    assert code == 0 and err.startswith("The blur is estimated: lambda1 ") and err.count("\n") == 1
+    code, _, err = run("upscale GIVEN/good.png three.png --kernel estimate --method bicubic --scale 3")
+    assert code == 2 and "estimated for scale 2 only" in err and not Path("three.png").exists()
+
+
+def random_file(path: Path, mode: str) -> None:
+    """Write a picture of 40 x 31 px in one of Pillow's modes."""
+    values = np.random.default_rng(0).integers(0, 256, (31, 40, 4), dtype=np.uint8)
+    colour = Image.fromarray(values[..., :3])
+    if mode == "I;16":
+        Image.fromarray(values[..., 0].astype(np.uint16) * 257).save(path)
+    elif mode == "P":
+        colour.quantize(8).save(path)
+    else:
+        channels = {"L": values[..., 0], "LA": values[..., :2], "RGBA": values, "RGB": values[..., :3]}[mode]
+        Image.fromarray(channels).save(path)
+
+
+@pytest.mark.parametrize(
+    ("mode", "kept"), [("RGB", "RGB"), ("L", "L"), ("LA", "LA"), ("RGBA", "RGBA"), ("I;16", "L"), ("P", "RGB")]
+)
+def test_grey_stays_grey_and_transparency_goes_along(run, mode, kept):
+    random_file(Path("in.png"), mode)
+    assert run("degrade in.png lr.png --kernel GIVEN/delta.npy")[0] == 0
+    assert run("upscale in.png sr.png --kernel GIVEN/box.npy --weights GIVEN/x2.safetensors --steps 1")[0] == 0
+    assert look("lr.png")[:2] == (kept, (20, 15))
+    assert look("sr.png")[:2] == (kept, (80, 62))
+    if mode == kept:  # a kernel of one pixel keeps every second one as it is
+        assert np.array_equal(look("lr.png")[2], look("in.png")[2][:30:2, ::2])
+
+
+def test_a_format_without_transparency_is_refused_before_the_work(run):
+    random_file(Path("in.png"), "LA")
+    for command in ("degrade", "upscale --method bicubic"):
+        code, _, err = run(f"{command} in.png out.jpg --kernel GIVEN/box.npy")
+        assert code == 2 and "cannot hold transparency" in err
+    assert written() == ["in.png"]
+
+
+def test_evaluate_writes_rows_and_prints_means(run):
+    line = "evaluate GIVEN/many --kernel 1.0,0.5,0.3 --scale 2 --method bicubic --output rows.csv"
+    code, out, err = run(line)
+    assert (code, err) == (0, "")
+    rows = files.read_rows("rows.csv")
+    columns = "dataset,image,kernel,mode,scale,method,steps,psnr,ssim,seconds,device,weights,weights_hash,"
+    columns += "commit,date,seed,selfcheck"
+    assert list(rows[0]) == columns.split(",") and len(rows) == 9
+    mean = sum(float(row["psnr"]) for row in rows) / 9
+    assert f" {mean:.2f} " in out and "| many " in out
+    assert written() == ["rows.csv"]
+
+
+def test_evaluate_takes_several_methods_and_steps(run):
+    code, out, _ = run(
+        "evaluate GIVEN/many --kernel GIVEN/box.npy --method bicubic mzsr --steps 0 2 --weights GIVEN/x2.safetensors"
+    )
+    assert code == 0 and written() == []
+    assert [line.split("|")[5].strip() for line in out.splitlines()[2:]] == ["bicubic", "mzsr", "mzsr"]
+
+
+def test_set5_scores_as_the_issue_says(run, data_dir):
+    code, out, _ = run(f"evaluate {data_dir}/set5 --kernel g2.0d --scale 2 --method bicubic --output rows.csv")
+    assert code == 0 and " 28.73 " in out and " 0.845 " in out
+    assert {row["selfcheck"] for row in files.read_rows("rows.csv")} == {"passed"}
+
+
+def test_selfcheck_prints_the_cells_and_fails_when_one_is_off(run, tmp_path, data_dir, monkeypatch):
+    (tmp_path / "only" / "set5").mkdir(parents=True)
+    for path in (data_dir / "set5").iterdir():
+        (tmp_path / "only" / "set5" / path.name).symlink_to(path)
+    code, out, _ = run(f"selfcheck --data {tmp_path}/only")
+    assert code == 0 and out.count("passed") == 6 and "6 of 6 cells agree" in out
+    monkeypatch.setattr(selfcheck, "TOLERANCE", 0.001)
+    code, out, err = run(f"selfcheck --data {tmp_path}/only")
+    assert code == 1 and "failed" in out and err.startswith("mzsr: The self-check failed") and err.count("\n") == 1
+
+
+def test_the_lists(run, tmp_path):
+    code, out, _ = run(f"data list --data {tmp_path}")
+    assert code == 0 and "bsds500-train" in out and str(tmp_path) in out
+    code, out, _ = run("weights list")
+    assert code == 0 and all(name in out for name in weights.shipped())
+
+
+def test_a_preset_gives_the_defaults_and_a_flag_overrides_them(run, monkeypatch):
+    seen = []
+    monkeypatch.setattr(training, "_run", lambda train, config, *rest, **more: seen.append((config, more)))
+    assert run("pretrain --data GIVEN/many --output run --preset=quick --batch 3")[0] == 0
+    assert run("meta-train --data GIVEN/many --output run --init none --first-order --prior-low 0.2")[0] == 0
+    (first, _), (second, more) = seen
+    assert (first.steps, first.batch) == (60, 3)
+    assert (second.steps, second.first_order, second.prior_low) == (100_000, True, 0.2)
+    assert more == {"init": None}
+
+
+def test_pretrain_trains_and_draws_its_curve(run):
+    line = "pretrain --data GIVEN/many --output run --preset quick --steps 4 --log-every 2 --batch 2 --patch 16"
+    code, out, err = run(line)
+    assert (code, out) == (0, "The weights are in run/weights.safetensors.\n"), err
+    assert {"run/log.jsonl", "run/checkpoint.pt", "run/curve.png"} <= set(written())
+    code, _, err = run(line.replace("--batch 2", "--batch 3"))
+    assert code == 2 and "other settings (batch)" in err
+
+
+def test_meta_train_starts_from_weights(run):
+    line = "meta-train --data GIVEN/many --output run --preset quick --init GIVEN/x2.safetensors --kernel-size 3"
+    code, _, _ = run(f"{line} --steps 2 --log-every 1 --tasks 1 --patch 16")
+    assert code == 0 and weights.read_provenance("run/weights.safetensors")["network"] == {"channels": 4, "layers": 3}
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "part"),
+    [
+        (KeyboardInterrupt(), 130, "Interrupted."),
+        (loop.TrainingFailed("The loss was not finite."), 1, "not finite"),
+        (selfcheck.SelfCheckFailed("The self-check failed."), 1, "self-check"),
+        (torch.cuda.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB."), 1, "not enough memory"),
+        (MemoryError(), 1, "not enough memory"),
+        (KeyError("a\nb"), 1, "unexpected"),
+        (OSError(28, "No space left on device"), 1, "No space left"),
+    ],
+)
+def test_whatever_goes_wrong_is_one_sentence(run, monkeypatch, error, code, part):
+    def fail():
+        raise error
+
+    monkeypatch.setitem(main.COMMANDS, ("weights", "list"), fail)
+    found, out, err = run("weights list")
+    assert (found, out) == (code, "")
+    assert part in err and err.count("\n") == 1 and "Traceback" not in err
+
+
+def test_a_traceback_is_shown_on_request(run, monkeypatch):
+    monkeypatch.setenv("MZSR_DEBUG", "1")
+    assert "Traceback" in run("degrade GIVEN/none.png lr.png --kernel g2.0d")[2]
+
+
+def subprocess_of(*words: str, module: str = "mzsr_lib.cli") -> subprocess.CompletedProcess:
+    """Run the command line in a process of its own."""
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, "-m", module, *words]
+    return subprocess.run(command, capture_output=True, text=True, env=environment, timeout=300)
+
+
+def test_a_real_process_degrades_and_refuses(given, tmp_path):
+    done = subprocess_of("degrade", str(given / "even.png"), str(tmp_path / "lr.png"), "--kernel", "4.0,1.0,-0.5")
+    assert (done.returncode, done.stderr) == (0, "") and done.stdout.endswith("lr.png: 30 x 32 px\n")
+    assert look(tmp_path / "lr.png")[1] == (30, 32)
+    refused = subprocess_of("upscale", str(given / "text.png"), str(tmp_path / "sr.png"), "--kernel", "g2.0d")
+    assert (refused.returncode, refused.stdout) == (2, "") and refused.stderr.count("\n") == 1
+    assert not (tmp_path / "sr.png").exists()
+
+
+def test_help_does_not_wait_for_torch():
+    code = "import sys; from mzsr_lib.cli import main; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, timeout=60).returncode == 0
+
+
+def test_two_processes_train_together(given, tmp_path):
+    options = [
+        "--preset",
+        "quick",
+        "--steps",
+        "2",
+        "--log-every",
+        "1",
+        "--batch",
+        "2",
+        "--patch",
+        "16",
+        "--device",
+        "cpu",
+    ]
+    paths = ["--data", str(given / "many"), "--output", str(tmp_path / "run")]
+    launch = ["--standalone", "--nproc-per-node", "2", "-m", "mzsr_lib.cli", "pretrain"]
+    done = subprocess_of(*launch, *paths, *options, module="torch.distributed.run")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("The weights are in") == 1
+    assert weights.read_provenance(tmp_path / "run" / "weights.safetensors")["processes"] == 2
+
+
+def test_commands_are_what_the_help_promises():
+    assert all(command.__doc__ and "Example: mzsr" in command.__doc__ for command in main.COMMANDS.values())

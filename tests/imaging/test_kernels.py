@@ -1,0 +1,267 @@
+"""Blur kernels have the moments that were asked for, and a user's kernel is checked at the border."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from helpers import close
+from PIL import Image
+from scipy.io import savemat
+
+from mzsr_lib.files import InputError
+from mzsr_lib.imaging import kernel_files, kernels
+from mzsr_lib.imaging.kernels import KernelPrior
+from mzsr_lib.runtime import generator_for
+
+ANGLES = (0.0, 0.3, -0.5, 1.2, 2.5)
+
+
+def uneven(size: int = 5) -> np.ndarray:
+    """A kernel without any symmetry."""
+    return np.arange(1.0, size * size + 1).reshape(size, size) ** 2
+
+
+def test_covariance_by_hand():
+    close(kernels.covariance(4.0, 1.0, 0.0), [[4, 0], [0, 1]], 1e-6)
+    close(kernels.covariance(4.0, 1.0, math.pi / 2), [[1, 0], [0, 4]], 1e-6)
+    # At 45 degrees, y down: x and y grow together, (4 + 1) / 2 and (4 - 1) / 2.
+    close(kernels.covariance(4.0, 1.0, math.pi / 4), [[2.5, 1.5], [1.5, 2.5]], 1e-6)
+
+
+@pytest.mark.parametrize("theta", ANGLES)
+def test_covariance_keeps_its_eigenvalues_and_turns_by_pi_into_itself(theta):
+    cov = kernels.covariance(4.0, 0.5, theta)
+    close(torch.linalg.eigvalsh(cov), [0.5, 4.0], 1e-5)
+    close(kernels.covariance(4.0, 0.5, theta + math.pi), cov, 1e-5)
+    axis = torch.tensor([math.cos(theta), math.sin(theta)])
+    close(cov @ axis, 4 * axis, 1e-5)
+
+
+def test_a_circle_has_no_direction():
+    close(kernels.covariance(2.0, 2.0, 0.7), 2 * torch.eye(2), 1e-6)
+
+
+@pytest.mark.parametrize("theta", ANGLES)
+def test_a_wide_kernel_has_the_covariance_asked_for(device, theta):
+    # On a grid and cut off, a Gaussian keeps its moments when it is smooth (1 px^2) and small inside it.
+    cov = kernels.covariance(4.0, 1.0, theta).to(device)
+    kernel = kernels.gaussian_kernel(cov, 31)
+    mean, found = kernels.moments(kernel)
+    close(mean, [0, 0], 1e-5)
+    close(found, cov, 1e-4)
+    close(kernel.sum(), 1, 1e-6)
+
+
+@pytest.mark.parametrize("size", [1, 3, 15, 21])
+def test_a_gaussian_is_centred_positive_and_sums_to_one(size):
+    kernel = kernels.gaussian_kernel(kernels.covariance(3.0, 0.2, 0.4), size)
+    assert kernel.shape == (size, size)
+    assert (kernel >= 0).all()
+    assert kernel.argmax() == size * size // 2
+    close(kernel.sum(), 1, 1e-6)
+    close(kernel.flip(0, 1), kernel, 1e-7)
+
+
+def test_a_gaussian_by_hand():
+    # Variance 2: exp(-1/4) one pixel and exp(-1/2) one diagonal away from the centre.
+    kernel = kernels.gaussian_kernel(kernels.covariance(2.0, 2.0, 0.0), 3)
+    close(kernel[1, 0] / kernel[1, 1], math.exp(-0.25), 1e-6)
+    close(kernel[0, 0] / kernel[1, 1], math.exp(-0.5), 1e-6)
+
+
+def test_the_main_axis_lies_along_theta_with_y_down():
+    kernel = kernels.gaussian_kernel(kernels.covariance(4.0, 0.5, math.pi / 4), 9)
+    assert kernel[6, 6] > 10 * kernel[6, 2]
+    wide = kernels.gaussian_kernel(kernels.covariance(4.0, 0.5, 0.0), 9)
+    assert wide[4, 6] > 10 * wide[6, 4]
+
+
+def test_many_gaussians_are_made_at_once():
+    cov = torch.stack([kernels.covariance(2.0 + i, 1.0, 0.3 * i) for i in range(3)])
+    many = kernels.gaussian_kernel(cov, 11)
+    for one, kernel in zip(cov, many, strict=True):
+        close(kernels.gaussian_kernel(one, 11), kernel, 1e-7)
+
+
+@pytest.mark.parametrize("size", [0, 4, -3])
+def test_a_kernel_needs_a_centre(size):
+    with pytest.raises(InputError, match=f"size of a kernel is {size}: it must be odd"):
+        kernels.gaussian_kernel(torch.eye(2), size)
+
+
+def test_moments_by_hand():
+    kernel = torch.zeros(3, 3)
+    kernel[1, 2], kernel[1, 1] = 0.5, 0.5  # half a pixel to the right
+    mean, cov = kernels.moments(kernel)
+    close(mean, [0.5, 0], 1e-7)
+    close(cov, [[0.25, 0], [0, 0]], 1e-7)
+
+
+# Paper, Table 2 and Section 4.1: variances in px^2, theta in radians; the last is no blur at all.
+PAPER = {
+    "g0.2d": ((0.2, 0.2, 0.0), "direct"),
+    "g2.0d": ((2.0, 2.0, 0.0), "direct"),
+    "gani_d": ((4.0, 1.0, -0.5), "direct"),
+    "g1.3b": ((1.3, 1.3, 0.0), "bicubic"),
+}
+
+
+def test_the_paper_s_settings_are_the_named_ones():
+    assert list(kernels.named()) == [*PAPER, "bicubic"]
+    assert kernels.named()["bicubic"].mode == "bicubic"
+    close(kernels.named()["bicubic"].kernel, [[1]], 0)
+
+
+@pytest.mark.parametrize("name", PAPER)
+def test_a_named_kernel_is_the_paper_s(name):
+    numbers, mode = PAPER[name]
+    setting = kernels.named()[name]
+    assert (setting.name, setting.mode) == (name, mode)
+    assert setting.kernel.shape == (21, 21)
+    close(setting.kernel, kernels.gaussian_kernel(kernels.covariance(*numbers), 21), 1e-7)
+    assert kernel_files.parse(name).mode == mode
+    assert torch.equal(kernel_files.parse(name).kernel, setting.kernel)
+
+
+def test_g02d_by_hand():
+    # exp(-1 / 0.4) = 0.082085 beside the centre; (1 + 2 * 0.082085 + ...)^-2 = 0.737642 in it.
+    kernel = kernels.named()["g0.2d"].kernel
+    close(kernel[10, 11] / kernel[10, 10], 0.082085, 1e-6)
+    close(kernel[10, 10], (1 + 2 * (math.exp(-2.5) + math.exp(-10))) ** -2, 1e-6)
+
+
+def test_gani_leans_up_to_the_right():
+    # theta = -0.5 with y down: where x grows, y falls.
+    _, cov = kernels.moments(kernels.named()["gani_d"].kernel)
+    close(cov[0, 1], -1.5 * math.sin(1.0), 1e-2)
+
+
+def test_the_prior_stays_inside_its_bounds(device):
+    prior = KernelPrior(low=1.0, high=5.0, size=31)
+    drawn = prior.sample(200, generator_for("prior", device=device), device)
+    assert drawn.shape == (200, 31, 31)
+    close(drawn.sum((1, 2)), torch.ones(200), 1e-5)
+    values = torch.stack([torch.linalg.eigvalsh(kernels.moments(k)[1].cpu()) for k in drawn])
+    assert 0.98 < values.min() < 1.1
+    assert 4.5 < values.max() < 5.02
+    # lambda1 ~ U(1, 5) has mean 3, lambda2 ~ U(1, lambda1) has mean 2; four standard errors of 200 draws.
+    close(values.mean(0), [2.0, 3.0], 0.35)
+
+
+def test_the_prior_turns_all_ways():
+    drawn = KernelPrior(1.0, 5.0, 21).sample(200, generator_for("turn"))
+    off = torch.stack([kernels.moments(k)[1][0, 1] for k in drawn])
+    assert 60 < int((off > 0).sum()) < 140
+
+
+def test_the_prior_gives_the_same_again():
+    first, again, other = (KernelPrior().sample(3, generator_for(key)) for key in "aab")
+    assert torch.equal(first, again)
+    assert not torch.equal(first, other)
+
+
+@pytest.mark.parametrize("settings", [(0.0, 5.0, 15), (3.0, 2.0, 15), (1.0, 5.0, 14), (1.0, 5.0, -1)])
+def test_an_impossible_prior_is_refused(settings):
+    with pytest.raises(InputError, match="is no prior"):
+        KernelPrior(*settings)
+
+
+@pytest.mark.parametrize(("name", "inside"), [("g2.0d", True), ("gani_d", True), ("g0.2d", False)])
+def test_a_kernel_outside_the_prior_is_doubted(name, inside):
+    doubt = KernelPrior().doubt(kernels.named()[name].kernel)
+    assert (doubt is None) == inside
+    assert inside or "outside the training prior (1 to 5 px^2)" in doubt
+    assert KernelPrior(low=0.2).doubt(kernels.named()[name].kernel) is None
+
+
+def test_too_wide_and_shifted_kernels_are_doubted():
+    wide = kernels.gaussian_kernel(kernels.covariance(6.0, 2.0, 0.0), 31)
+    assert "6.00 and 2.00 px^2" in KernelPrior().doubt(wide)
+    assert "2.0 px from its centre" in KernelPrior().doubt(kernels.named()["g2.0d"].kernel.roll(2, 1))
+
+
+def test_numbers_are_a_kernel():
+    setting = kernel_files.parse("4.0,1.0,-0.5")
+    assert (setting.name, setting.mode) == ("4.0,1.0,-0.5", "direct")
+    assert torch.equal(setting.kernel, kernels.named()["gani_d"].kernel)
+
+
+def test_a_wide_kernel_gets_a_wide_grid():
+    kernel = kernel_files.parse("100,25,0.4").kernel
+    assert kernel.shape == (61, 61)  # three standard deviations of 10 px to each side
+
+
+BAD_NUMBERS = ["1,2,0", "4,0,0", "4,-1,0", "nan,1,0", "4,1,inf", "a,b,c", "400,1,0", "1,2", "g3.0d", ""]
+
+
+@pytest.mark.parametrize("text", BAD_NUMBERS)
+def test_what_is_no_kernel_is_one_sentence(text):
+    with pytest.raises(InputError) as caught:
+        kernel_files.parse(text)
+    assert text in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def write_kernel(path, array: np.ndarray) -> None:
+    if path.suffix == ".npy":
+        np.save(path, array)
+    elif path.suffix == ".mat":
+        savemat(path, {"note": np.ones((1, 2)), "Kernel": array, "name": "a kernel"})
+    else:
+        Image.fromarray(array.astype(np.uint16)).save(path)
+
+
+@pytest.mark.parametrize("suffix", kernel_files.FILE_SUFFIXES)
+def test_a_kernel_file_is_read_and_normalised(tmp_path, suffix):
+    path = tmp_path / f"mine{suffix}"
+    write_kernel(path, uneven())
+    setting = kernel_files.parse(str(path))
+    assert (setting.name, setting.mode) == ("mine", "direct")
+    assert setting.kernel.dtype == torch.float32
+    close(setting.kernel, uneven() / uneven().sum(), 1e-7)
+
+
+def test_a_picture_of_a_kernel_may_have_colours(tmp_path):
+    grey = uneven(3).astype(np.uint8)
+    Image.fromarray(np.stack([grey] * 3, -1)).save(tmp_path / "a.png")
+    close(kernel_files.load(tmp_path / "a.png"), grey / grey.sum(), 1e-7)
+
+
+def broken() -> dict[str, tuple[np.ndarray, str]]:
+    with_nan = uneven()
+    with_nan[0, 0] = np.nan
+    return {
+        "even": (uneven(4), "needs an odd size"),
+        "oblong": (np.ones((3, 5)), "must be a square"),
+        "line": (np.ones(5), "must be a square"),
+        "zero": (np.zeros((3, 3)), "positive sum"),
+        "negative": (-uneven(), "positive sum"),
+        "nan": (with_nan, "must be finite"),
+        "text": (np.full((3, 3), "a"), "must be real numbers"),
+        "complex": (uneven() * 1j, "must be real numbers"),
+    }
+
+
+@pytest.mark.parametrize("case", broken())
+def test_what_cannot_blur_is_refused(tmp_path, case):
+    array, message = broken()[case]
+    np.save(tmp_path / "a.npy", array)
+    with pytest.raises(InputError, match=message):
+        kernel_files.load(tmp_path / "a.npy")
+
+
+@pytest.mark.parametrize("suffix", kernel_files.FILE_SUFFIXES)
+def test_a_broken_kernel_file_is_one_sentence(tmp_path, suffix):
+    path = tmp_path / f"a{suffix}"
+    with pytest.raises(InputError, match="no kernel file"):
+        kernel_files.load(path)
+    path.write_bytes(b"this is not a kernel")
+    with pytest.raises(InputError, match="cannot be read"):
+        kernel_files.load(path)
+
+
+def test_a_mat_file_without_numbers_is_one_sentence(tmp_path):
+    savemat(tmp_path / "a.mat", {"name": "no numbers"})
+    with pytest.raises(InputError, match="no two-dimensional array"):
+        kernel_files.load(tmp_path / "a.mat")

@@ -1,0 +1,77 @@
+"""One call: every kind of picture and kernel that it takes, and the same numbers as the pieces it is made of."""
+
+import numpy as np
+import pytest
+import torch
+from helpers import close, picture
+
+import mzsr_lib
+from mzsr_lib.files import InputError
+from mzsr_lib.imaging import estimation, images, kernels, picture_files
+from mzsr_lib.imaging.degradation import from_setting
+from mzsr_lib.imaging.picture_files import Picture
+from mzsr_lib.methods import registry
+
+LR = picture(46, 43)
+
+
+def test_a_tensor_becomes_what_the_method_makes_of_it():
+    degradation = from_setting(kernels.named()["g2.0d"])
+    for method, steps in (("tikhonov", None), ("mzsr", 1)):
+        found = mzsr_lib.upscale(LR, "g2.0d", method=method, steps=steps, device="cpu")
+        close(found, registry.build(method, steps or 0)(LR, degradation), 0)
+
+
+@pytest.mark.parametrize("kind", [np.uint8, np.float32, np.float64])
+@pytest.mark.parametrize("grey", [False, True])
+def test_an_array_comes_back_as_an_array_of_its_kind(kind, grey):
+    values = (LR[0].permute(1, 2, 0).numpy() * (255 if kind == np.uint8 else 1)).astype(kind)
+    values = values[..., 0] if grey else values
+    found = mzsr_lib.upscale(values, "bicubic", method="bicubic", device="cpu")
+    assert found.dtype == kind and found.shape == (92, 86, *values.shape[2:])
+    expected = mzsr_lib.upscale(images.from_array(values), "bicubic", method="bicubic", device="cpu")
+    close(images.from_array(found), expected, 0.5 / 255 + 1e-6)
+
+
+def test_a_file_keeps_its_transparency(tmp_path):
+    picture_files.save(tmp_path / "a.png", LR, alpha=LR[:, :1])
+    for given in (str(tmp_path / "a.png"), tmp_path / "a.png", picture_files.read(tmp_path / "a.png")):
+        found = mzsr_lib.upscale(given, "g2.0d", scale=3, method="bicubic", device="cpu")
+        assert isinstance(found, Picture) and found.image.shape == (1, 3, 138, 129)
+        assert found.alpha.shape == (1, 1, 138, 129)
+
+
+def test_a_kernel_may_have_every_form(tmp_path):
+    setting = kernels.Setting("mine", kernels.gaussian_kernel(kernels.covariance(4.0, 1.0, -0.5)), "direct")
+    np.save(tmp_path / "mine.npy", setting.kernel.numpy())
+    forms = ("4.0,1.0,-0.5", setting, setting.kernel, 7 * setting.kernel.numpy(), tmp_path / "mine.npy")
+    first, *others = (mzsr_lib.upscale(LR, form, method="tikhonov", device="cpu") for form in forms)
+    for other in others:
+        close(other, first, 1e-3)  # from a file and from numbers, a kernel differs by rounding
+
+
+def test_an_estimated_kernel_is_told_and_doubted_where_it_matters():
+    said = []
+    found = mzsr_lib.upscale(LR, "estimate", method="mzsr-plus", device="cpu", say=said.append)
+    assert said[0].startswith("The blur is estimated: lambda1") and len(said) == 2
+    close(found, mzsr_lib.upscale(LR, estimation.estimate(LR).text, method="mzsr-plus", device="cpu"), 0)
+    with pytest.raises(InputError, match="for scale 2 only, not 3"):
+        mzsr_lib.upscale(LR, "estimate", scale=3)
+
+
+def test_a_doubt_is_a_warning():
+    with pytest.warns(UserWarning, match="lie outside the training prior"):
+        mzsr_lib.upscale(LR, torch.ones(1, 1), method="mzsr", steps=0, device="cpu")
+
+
+@pytest.mark.parametrize(
+    ("values", "part"),
+    [
+        (np.zeros((4, 5, 2), np.float32), r"shape \(4, 5, 2\)"),
+        (np.zeros(4), r"shape \(4,\)"),
+        (np.zeros((4, 5), np.int64), "holds int64"),
+    ],
+)
+def test_an_array_that_is_no_picture_is_refused(values, part):
+    with pytest.raises(InputError, match=part):
+        mzsr_lib.upscale(values, "g2.0d")
