@@ -39,6 +39,7 @@ LADDER: tuple[str, ...] = (
     "released",
     "tiling",
     "adaptation",
+    "curvature",
     "orientations",
     "weights",
     "distributed",

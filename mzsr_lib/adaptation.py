@@ -1,6 +1,6 @@
 """The inner loop: a few gradient steps for one task. Meta-training, meta-test and ZSSR all run this one."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import torch
 from torch.func import functional_call
@@ -19,14 +19,10 @@ Pair = tuple[Images, OtherImages]
 Rule = Callable[[int, Params, Sequence[Tensor]], Params]
 
 
-# The rate of a step: one for all parameters, or one for each by name.
-Rate = float | Mapping[str, float | Tensor]
-
-
 class SGD:
     """Plain gradient descent with a rate for each step; after the last rate it stays the same."""
 
-    def __init__(self, rates: Sequence[Rate]):
+    def __init__(self, rates: Sequence[float]):
         if not rates:
             raise InputError("Gradient descent needs at least one rate.")
         self.rates = list(rates)
@@ -34,8 +30,7 @@ class SGD:
     def __call__(self, step: int, params: Params, grads: Sequence[Tensor]) -> Params:
         """Return ``params - rate * grads``."""
         rate = self.rates[min(step, len(self.rates) - 1)]
-        of = rate if isinstance(rate, Mapping) else dict.fromkeys(params, rate)
-        return {name: p - of[name] * g for (name, p), g in zip(params.items(), grads, strict=True)}
+        return dict(zip(params, torch._foreach_add(list(params.values()), list(grads), alpha=-rate), strict=True))
 
 
 class Adam:
@@ -64,10 +59,16 @@ def output_of(network: Network, params: Params, inputs: Images) -> OtherImages:
     return functional_call(network, params, (inputs.contiguous(memory_format=torch.channels_last),))
 
 
-def loss_of(network: Network, params: Params, pair: Pair) -> Tensor:
-    """Return the mean absolute error of the network with these parameters on (input, target)."""
+def loss_of(network: Network, params: Params, pair: Pair, border: int = 0) -> Tensor:
+    """Return the mean absolute error of the network with these parameters on (input, target).
+
+    `border` output pixels on each side are left out: those that see the zeros around a piece of a picture.
+    """
     inputs, targets = pair
-    return F.l1_loss(output_of(network, params, inputs).to(targets), targets)
+    inner = slice(border, -border or None)
+    output = output_of(network, params, inputs)[..., inner, inner]
+    wanted = targets[..., inner, inner]
+    return F.l1_loss(output.to(wanted), wanted)
 
 
 def loss_and_gradient(network: Network, params: Params, pair: Pair) -> tuple[Tensor, list[Tensor]]:
@@ -85,7 +86,13 @@ def loss_and_gradient(network: Network, params: Params, pair: Pair) -> tuple[Ten
 
 
 def inner_loop(
-    network: Network, params: Params, pair: Callable[[int], Pair], rule: Rule, steps: int, order: int = 0
+    network: Network,
+    params: Params,
+    pair: Callable[[int], Pair],
+    rule: Rule,
+    steps: int,
+    order: int = 0,
+    first: int = 0,
 ) -> Iterator[tuple[Params, Tensor]]:
     """Take gradient steps from `params`, and yield after each (parameters, loss before the step).
 
@@ -108,7 +115,7 @@ def inner_loop(
     """
     if order not in (0, 1, 2):
         raise InputError(f"The order is {order}: it must be 0, 1 or 2.")
-    for step in range(steps):
+    for step in range(first, first + steps):
         if order == 0:
             params = {name: p.detach().requires_grad_() for name, p in params.items()}
         with torch.enable_grad():
@@ -144,7 +151,7 @@ def adapt(
     lr: Images,
     degradation: Degradation,
     steps: int,
-    rates: Sequence[Rate] | None = None,
+    rule: Rule | None = None,
     upscaler: Upscaler = bicubic_input,
 ) -> Iterator[tuple[Params, Tensor]]:
     """Learn from one low-resolution picture alone (paper, Algorithm 2), and yield as `inner_loop` does.
@@ -159,8 +166,9 @@ def adapt(
         The known blur and scale.
     steps
         Gradient steps.
-    rates
-        Learning rates, by default `meta_test_rates`; those learned with weights are in `weights.Weights.rates`.
+    rule
+        How a gradient changes the parameters, by default plain steps with `meta_test_rates`; the step that was
+        learned with weights is `weights.Weights.rule`.
     upscaler
         What makes the network's input.
     """
@@ -170,7 +178,7 @@ def adapt(
         # What each pass is given with the weights of the starting point: together, the batch to learn from.
         given = [inputs for inputs, _ in run_passes(_whole(network, params), son, degradation, upscaler)]
     pair = (torch.cat(given), target.expand(len(given), -1, -1, -1))
-    return inner_loop(network, params, lambda step: pair, SGD(rates or meta_test_rates(degradation)), steps)
+    return inner_loop(network, params, lambda step: pair, rule or SGD(meta_test_rates(degradation)), steps)
 
 
 def super_resolve(
