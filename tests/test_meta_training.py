@@ -10,7 +10,7 @@ import pytest
 import torch
 from helpers import checkpoint, close, log, picture, small_pictures
 
-from mzsr_lib import meta_training, training, weights
+from mzsr_lib import training, weights
 from mzsr_lib.adaptation import SGD, inner_loop, loss_of
 from mzsr_lib.data import PatchSource, Task, generator_for
 from mzsr_lib.degradation import Degradation
