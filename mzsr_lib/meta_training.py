@@ -206,7 +206,8 @@ def held_out_psnr(
 ) -> dict[str, float]:
     """Return the mean PSNR (dB) on held-out pictures after `VALIDATION_STEPS` updates.
 
-    Each picture has a degradation of its own. The updates are those of `rule`, by default plain ones. The score is the mean of those of `SCORED_STEPS`.
+    Each picture has a degradation of its own. The updates are those of `rule`, by default plain ones. The score is
+    the mean of those of `SCORED_STEPS`.
     """
     totals = dict.fromkeys(VALIDATION_STEPS, 0.0)
     for hr, degradation in zip(held_out, degradations, strict=True):

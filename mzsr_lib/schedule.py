@@ -8,7 +8,7 @@ import torch
 from mzsr_lib import inputs
 from mzsr_lib.degradation import DegradationPrior
 from mzsr_lib.files import InputError
-from mzsr_lib.kernels import KernelPrior
+from mzsr_lib.kernels import KernelPrior, OneKernel, parse
 
 PRECISIONS = {"float32": None, "bfloat16": torch.bfloat16}
 
@@ -89,6 +89,8 @@ class TrainConfig(LoopConfig):
     ----------
     scales
         One or more of 2, 3 and 4; with several, each step (or task) draws one of them.
+    kernel
+        One kernel for everything, as `kernels.parse` reads it, instead of the prior: that of a specialist.
     prior_low
         Smallest eigenvalue of the kernels, px^2.
     prior_high
@@ -114,6 +116,7 @@ class TrainConfig(LoopConfig):
     """
 
     scales: tuple[int, ...] = (2,)
+    kernel: str | None = None
     prior_low: float = 1.0
     prior_high: float | None = None
     prior_spacing: str = "linear"
@@ -142,6 +145,9 @@ class TrainConfig(LoopConfig):
         return tuple(self._degradations(scale) for scale in self.scales)
 
     def _degradations(self, scale: int) -> DegradationPrior:
+        if self.kernel is not None:
+            setting = parse(self.kernel)
+            return DegradationPrior(scale, OneKernel(setting.kernel), float(setting.mode == "bicubic"))
         high = 2.5 * scale if self.prior_high is None else self.prior_high
         kernels = KernelPrior(self.prior_low, high, self.kernel_size, self.prior_spacing)
         return DegradationPrior(scale, kernels, self.bicubic_share, self.plain_share)

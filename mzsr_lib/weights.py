@@ -16,7 +16,7 @@ from mzsr_lib.architectures import Network
 from mzsr_lib.curvature import LearnedStep
 from mzsr_lib.degradation import Degradation
 from mzsr_lib.files import InputError, atomic_path
-from mzsr_lib.kernels import KernelPrior
+from mzsr_lib.kernels import KernelPrior, OneKernel, parse
 from mzsr_lib.shapes import Tensor
 
 FOLDER = Path(__file__).parent / "weights"
@@ -133,6 +133,8 @@ def _fingerprint(path: Path, changed: int) -> str:
 def doubt(provenance: Mapping, degradation: Degradation) -> str | None:
     """Say in one sentence why a degradation is outside what weights were trained for, or return None."""
     settings = provenance.get("settings", {})
+    if settings.get("kernel"):
+        return OneKernel(parse(settings["kernel"]).kernel).doubt(degradation.kernel.cpu())
     if degradation.mode == "bicubic":
         if not settings.get("bicubic_share"):
             return "These weights never saw bicubic sampling: expect less than the tables show."
