@@ -1,9 +1,10 @@
 """The inner loop: a few gradient steps for one task. Meta-training, meta-test and ZSSR all run this one."""
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 
 import torch
-from torch.func import functional_call
+from torch.func import functional_call, grad_and_value
 from torch.nn import functional as F
 
 from mzsr_lib.architectures import Network
@@ -11,7 +12,7 @@ from mzsr_lib.degradation import Degradation
 from mzsr_lib.files import InputError
 from mzsr_lib.inputs import Upscaler, bicubic_input, run_passes
 from mzsr_lib.shapes import Images, OtherImages, Tensor
-from mzsr_lib.tiling import tiles
+from mzsr_lib.tiling import Tile, tiles
 
 Params = dict[str, Tensor]
 Pair = tuple[Images, OtherImages]
@@ -56,7 +57,7 @@ class Adam:
 
 def output_of(network: Network, params: Params, inputs: Images) -> OtherImages:
     """Return what the network with these parameters makes of its input."""
-    return functional_call(network, params, (inputs.contiguous(memory_format=torch.channels_last),))
+    return functional_call(network, params, (inputs,))
 
 
 def loss_of(network: Network, params: Params, pair: Pair, border: int = 0) -> Tensor:
@@ -71,6 +72,11 @@ def loss_of(network: Network, params: Params, pair: Pair, border: int = 0) -> Te
     return F.l1_loss(output.to(wanted), wanted)
 
 
+def _piece(tile: Tile, inputs: Images) -> OtherImages:
+    """Return the window of a tile, in the layout in which convolutions are fastest."""
+    return tile.cut(inputs).contiguous(memory_format=torch.channels_last)
+
+
 def loss_and_gradient(network: Network, params: Params, pair: Pair) -> tuple[Tensor, list[Tensor]]:
     """Return `loss_of` and its gradient by `params`, computed tile by tile so that memory stays bounded."""
     inputs, targets = pair
@@ -78,7 +84,7 @@ def loss_and_gradient(network: Network, params: Params, pair: Pair) -> tuple[Ten
     for tile in tiles(*inputs.shape[-2:], network.reach):
         large = tile.enlarged(network.factor)
         wanted = large.target(targets)
-        output = large.trim(output_of(network, params, tile.cut(inputs)))
+        output = large.trim(output_of(network, params, _piece(tile, inputs)))
         loss = F.l1_loss(output.to(wanted), wanted) * (wanted.numel() / targets.numel())
         torch._foreach_add_(grads, torch.autograd.grad(loss, list(params.values()), materialize_grads=True))
         total += loss.detach()
@@ -122,8 +128,9 @@ def inner_loop(
             if order == 0:
                 loss, grads = loss_and_gradient(network, params, pair(step))
             else:
-                loss = loss_of(network, params, pair(step))
-                grads = torch.autograd.grad(loss, list(params.values()), create_graph=order == 2)
+                # Not autograd.grad: this one may stand in a vmap, and a later loss is differentiated through it.
+                found, loss = grad_and_value(partial(loss_of, network))(params, pair(step))
+                grads = [g if order == 2 else g.detach() for g in found.values()]
             params = rule(step, params, grads)
         yield params, loss.detach()
 
@@ -202,7 +209,7 @@ def _whole(network: Network, params: Params) -> Callable[[Images], Images]:
         output = inputs.new_empty(*inputs.shape[:-2], network.factor * height, network.factor * width)
         for tile in tiles(height, width, network.reach):
             large = tile.enlarged(network.factor)
-            large.target(output).copy_(large.trim(output_of(network, params, tile.cut(inputs))))
+            large.target(output).copy_(large.trim(output_of(network, params, _piece(tile, inputs))))
         return output
 
     return run

@@ -3,12 +3,13 @@
 from collections.abc import Sequence
 
 import torch
+from torch.func import vmap
 
 from mzsr_lib.adaptation import Params, Rule, inner_loop, loss_of
 from mzsr_lib.data import Task
 from mzsr_lib.files import InputError
 from mzsr_lib.networks import SRNetwork
-from mzsr_lib.shapes import Scalar
+from mzsr_lib.shapes import Scalar, Tensor
 
 QUERY_WEIGHTS = ("annealed", "uniform", "last")
 
@@ -73,7 +74,7 @@ def meta_loss(
     """
     support, query = (task.support_input, task.support_target), (task.query_input, task.query_target)
     if before:
-        *_, (moved, _) = inner_loop(network, params, lambda step: support, rule, before)
+        *_, (moved, _) = inner_loop(network, params, lambda step: support, rule, before, order=1)
         params = {name: p + (moved[name] - p).detach() for name, p in params.items()}
     steps = inner_loop(network, params, lambda step: support, rule, len(weighting), order, before)
     query_losses, support_losses = [], []
@@ -83,3 +84,26 @@ def meta_loss(
             query_losses.append(weight * loss_of(network, adapted, query, task.border))
     last = query_losses[-1].detach() / weighting[-1]
     return torch.stack(query_losses).sum(), support_losses[0], last
+
+
+def meta_losses(
+    network: SRNetwork,
+    params: Params,
+    tasks: Sequence[Task],
+    rule: Rule,
+    weighting: Sequence[float],
+    order: int = 2,
+    before: int = 0,
+) -> tuple[Scalar, Scalar, Scalar]:
+    """Return the sums over several tasks of what `meta_loss` returns, from one `torch.func.vmap`.
+
+    The tasks must have tensors of the same shapes. Fewer and larger operations than one task after the other,
+    and the memory of all their graphs at once.
+    """
+    stacked = [torch.stack(parts) for parts in zip(*(task.tensors for task in tasks), strict=True)]
+
+    def one(*tensors: Tensor) -> tuple[Scalar, Scalar, Scalar]:
+        task = Task(*tensors, tasks[0].degradation, tasks[0].border)
+        return meta_loss(network, params, task, rule, weighting, order, before)
+
+    return tuple(values.sum() for values in vmap(one)(*stacked))

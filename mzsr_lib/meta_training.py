@@ -10,14 +10,14 @@ import torch
 from mzsr_lib import curvature, metrics, weights
 from mzsr_lib.adaptation import SGD, Params, Rule, adapt, super_resolve
 from mzsr_lib.curvature import Curvature
-from mzsr_lib.data import PatchSource, Pictures, TaskDistribution, generator_for, read_pictures
+from mzsr_lib.data import PatchSource, Pictures, Task, TaskDistribution, generator_for, read_pictures
 from mzsr_lib.degradation import Degradation
 from mzsr_lib.distributed import Group
 from mzsr_lib.files import InputError
 from mzsr_lib.images import centre_crop
 from mzsr_lib.inputs import Upscaler, bicubic_input
 from mzsr_lib.loop import Loop, Part
-from mzsr_lib.meta_learning import QUERY_WEIGHTS, meta_loss, step_weights
+from mzsr_lib.meta_learning import QUERY_WEIGHTS, meta_loss, meta_losses, step_weights
 from mzsr_lib.networks import SRNetwork
 from mzsr_lib.schedule import TrainConfig
 from mzsr_lib.shapes import OtherImages, Tensor
@@ -55,8 +55,11 @@ class MetaTrainConfig(TrainConfig):
     rates_speed
         The same for the logarithms of the rates.
     steps_before
-        Each task first takes up to so many steps that are not differentiated, drawn uniformly; see
-        `meta_learning.meta_loss`.
+        The tasks first take up to so many steps that are not differentiated, drawn uniformly for each outer
+        update; see `meta_learning.meta_loss`.
+    vmap
+        Tasks that are computed in one `torch.func.vmap`; 1 takes one after the other. Less time on a GPU, whose
+        time goes into starting operations, and as many times the memory; more time on a CPU.
     query_weights
         Of the query losses after each inner step: ``"annealed"`` (uniform at first, the last step
         alone in the end; MAML++, Antoniou et al., ICLR 2019), ``"uniform"`` or ``"last"``.
@@ -84,6 +87,7 @@ class MetaTrainConfig(TrainConfig):
     curvature_speed: float = 8.0
     rates_speed: float = 30.0
     steps_before: int = 0
+    vmap: int = 1
     query_weights: str = "annealed"
     anneal_steps: int = 3_333
     episode: str = "two-sets"
@@ -100,9 +104,9 @@ class MetaTrainConfig(TrainConfig):
             raise InputError("inner_steps, tasks, patches, anneal_steps and task_lr must be positive.")
         if self.curvature not in curvature.KINDS:
             raise InputError(f"There is no curvature '{self.curvature}': choose {', '.join(curvature.KINDS)}.")
-        if min(self.curvature_sets, self.curvature_speed, self.rates_speed) <= 0 or self.steps_before < 0:
+        if min(self.curvature_sets, self.vmap, self.curvature_speed, self.rates_speed) <= 0 or self.steps_before < 0:
             raise InputError(
-                "curvature_sets, curvature_speed and rates_speed must be positive, and steps_before not negative."
+                "curvature_sets, vmap, curvature_speed and rates_speed must be positive, and steps_before not negative."
             )
         if self.passes != 1:
             raise InputError(
@@ -116,9 +120,10 @@ class MetaTrainConfig(TrainConfig):
             self.degradations(), self.episode, self.patch, self.patches, self.query_patch, self.border
         )
 
-    def before(self, *key: int) -> int:
-        """Return how many steps a task takes first, not differentiated."""
-        return int((self.steps_before + 1) * torch.rand((), generator=generator_for(*key, "before")).item())
+    def before(self, step: int) -> int:
+        """Return how many steps the tasks of an outer update take first, not differentiated."""
+        chance = torch.rand((), generator=generator_for(self.seed, step, "before"))
+        return int((self.steps_before + 1) * float(chance))
 
     @classmethod
     def cpu(cls) -> "MetaTrainConfig":
@@ -178,22 +183,39 @@ def meta_gradient(
     params = dict(network.named_parameters())
     learned = [*params.values(), *(learned_step.parameters() if learned_step else ())]
     weighting = step_weights(step, config.inner_steps, config.query_weights, config.anneal_steps)
-    order, upscaler = 1 if config.first_order else 2, config.upscaler()
+    order, upscaler, before = 1 if config.first_order else 2, config.upscaler(), config.before(step)
+    tasks = [
+        distribution.sample(source, (config.seed, step, number), upscaler)
+        for number in group.share(range(config.tasks))
+    ]
     grads = [torch.zeros_like(p) for p in learned]
     sums = torch.zeros(3, device=source.device)
-    for task_number in group.share(range(config.tasks)):
-        key = (config.seed, step, task_number)
-        task = distribution.sample(source, key, upscaler)
+    for some in together(tasks, config.vmap):
         rule = learned_step.rule() if learned_step else SGD([config.task_lr])
         with config.autocast(source.device):
-            loss, before, after = meta_loss(network, params, task, rule, weighting, order, config.before(*key))
-        # One task at a time: the graph of the inner loop is the memory of this method.
+            losses = meta_losses if len(some) > 1 else _alone
+            loss, *others = losses(network, params, some, rule, weighting, order, before)
+        # The graph of the inner loop is the memory of this method: it ends here.
         torch._foreach_add_(grads, torch.autograd.grad(loss / config.tasks, learned, materialize_grads=True))
-        sums += torch.stack([loss.detach(), before, after]) / config.tasks
+        sums += torch.stack([loss.detach(), *others]) / config.tasks
     group.sum_([*grads, sums])
     for parameter, grad in zip(learned, grads, strict=True):
         parameter.grad = grad
     return {"loss": sums[0], "support_loss": sums[1], "query_loss": sums[2]}
+
+
+def together(tasks: Sequence[Task], most: int) -> list[list[Task]]:
+    """Divide tasks into groups of at most `most` with tensors of the same shapes: those of one scale."""
+    alike: dict[tuple, list[Task]] = {}
+    for task in tasks:
+        alike.setdefault(tuple(tensor.shape for tensor in task.tensors), []).append(task)
+    return [some[i : i + most] for some in alike.values() for i in range(0, len(some), most)]
+
+
+def _alone(network: SRNetwork, params: Params, tasks: Sequence[Task], *how: object) -> tuple[Tensor, Tensor, Tensor]:
+    """Return the losses of the only task, without a vmap."""
+    [task] = tasks
+    return meta_loss(network, params, task, *how)
 
 
 def held_out_psnr(
@@ -244,6 +266,10 @@ def meta_train(
         Weights of stage 1, by shipped name or file; None starts from random weights.
     """
     group = group or Group()
+    if config.tasks < group.world:
+        raise InputError(
+            f"{group.world} processes cannot share {config.tasks} task(s) an update: start fewer, or draw more tasks."
+        )
     pictures = pictures or read_pictures(folders)
     source = PatchSource(pictures.training, group.device)
     distribution = config.distribution()

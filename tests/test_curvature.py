@@ -13,7 +13,7 @@ from mzsr_lib.degradation import Degradation
 from mzsr_lib.distributed import Group
 from mzsr_lib.files import InputError
 from mzsr_lib.meta_learning import meta_loss
-from mzsr_lib.meta_training import meta_gradient
+from mzsr_lib.meta_training import meta_gradient, meta_train
 
 
 def drawn(network, kind="full", steps=3, sets=2) -> Curvature:
@@ -156,3 +156,23 @@ def test_unknown_curvature_is_refused():
         small_config(curvature="some")
     with pytest.raises(InputError, match="not negative"):
         small_config(steps_before=-1)
+
+
+@pytest.mark.parametrize("changes", [{}, {"episode": "image", "scales": (2, 3), "patch": 18}, {"first_order": True}])
+def test_tasks_in_one_vmap_have_the_same_gradient(changes):
+    settings = {"curvature": "full", "tasks": 4, "steps_before": 2, "query_patch": 12, "border": 2} | changes
+    network = smooth_network(torch.float32)
+    source, found = PatchSource(small_pictures().training), []
+    for width in (1, 3):
+        config = small_config(**settings, vmap=width)
+        learned = Curvature(network, "full", 4, 0.05)
+        scalars = meta_gradient(network, source, config, config.distribution(), Group(), 3, learned)
+        found.append([*(p.grad for p in [*network.parameters(), *learned.parameters()]), *scalars.values()])
+    for alone, shared in zip(*found, strict=True):
+        close(alone, shared, 2e-6)
+
+
+def test_more_processes_than_tasks_are_refused(tmp_path, init):  # noqa: F811
+    config = small_config(tasks=2)
+    with pytest.raises(InputError, match="3 processes cannot share 2 task"):
+        meta_train(config, [], tmp_path, Group(0, 3), init=init, pictures=small_pictures())
