@@ -35,7 +35,7 @@ def adapted(loaded: weights.Weights, updates: int) -> Start:
     network, begin = loaded.network, adaptation.starting_point(loaded.network)
 
     def run(lr: Images, camera: Degradation) -> Iterator[tuple[int, OtherImages]]:
-        later = adaptation.adapt(network, begin, lr, camera, updates, loaded.rates, loaded.upscaler)
+        later = adaptation.adapt(network, begin, lr, camera, updates, loaded.rule, loaded.upscaler)
         for step, params in enumerate(itertools.chain([begin], (params for params, _ in later))):
             yield step, adaptation.super_resolve(network, params, lr, camera, loaded.upscaler)
 

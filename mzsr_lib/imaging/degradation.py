@@ -7,7 +7,7 @@ from torch.nn import functional as F
 
 from mzsr_lib.files import InputError
 from mzsr_lib.imaging.images import check_scale, crop_to_multiple, round_to_8_bits
-from mzsr_lib.imaging.kernels import KernelPrior, Setting
+from mzsr_lib.imaging.kernels import KernelPrior, OneKernel, Setting
 from mzsr_lib.imaging.resize import downscale, pad_symmetric
 from mzsr_lib.shapes import Kernels, OtherPlanes, Planes
 
@@ -134,7 +134,7 @@ class DegradationPrior:
     scale
         2, 3 or 4.
     kernels
-        Distribution of the blur kernel.
+        Distribution of the blur kernel; of one kernel alone for a specialist.
     bicubic_share
         Probability of sampling with the antialiased bicubic instead of directly.
     plain_share
@@ -142,7 +142,7 @@ class DegradationPrior:
     """
 
     scale: int
-    kernels: KernelPrior
+    kernels: KernelPrior | OneKernel
     bicubic_share: float = 0.0
     plain_share: float = 0.0
 

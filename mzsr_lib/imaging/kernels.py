@@ -148,6 +148,32 @@ class KernelPrior:
         return None
 
 
+@dataclass(frozen=True, eq=False)
+class OneKernel:
+    """The prior of a specialist: always the same kernel (k, k)."""
+
+    kernel: Kernel
+
+    @property
+    def size(self) -> int:
+        """Pixels a side."""
+        return self.kernel.shape[-1]
+
+    def sample(self, count: int, generator: torch.Generator, device: torch.device | str = "cpu") -> Kernels:
+        """Return (count, size, size)."""
+        return self.kernel.to(device).expand(count, -1, -1)
+
+    def doubt(self, kernel: Kernel) -> str | None:
+        """Say in one sentence that a kernel is another one, or return None when it is this one."""
+        grid = kernel.new_zeros(2, *(max(kernel.shape[-1], self.size),) * 2)
+        for plane, one in zip(grid, (kernel, self.kernel), strict=True):
+            edge = (len(plane) - len(one)) // 2
+            plane[edge : edge + len(one), edge : edge + len(one)] = one
+        if (grid[0] - grid[1]).abs().max() > 0.01 * self.kernel.max():
+            return "These weights were trained for one other kernel: expect less than the tables show."
+        return None
+
+
 def _gaussian(lambda1: float, lambda2: float, theta: float) -> Kernel:
     return gaussian_kernel(covariance(lambda1, lambda2, theta), TEST_SIZE)
 

@@ -218,7 +218,7 @@ class _Run:
 
     def _take(self, hr: Images, degradation: Degradation, loaded: weights.Weights) -> Iterator[None]:
         network, start, upscaler = loaded.network, starting_point(loaded.network), loaded.upscaler
-        updates = adapt(network, start, self.lr, degradation, MOST_UPDATES, loaded.rates, upscaler)
+        updates = adapt(network, start, self.lr, degradation, MOST_UPDATES, loaded.rule, upscaler)
         for params in itertools.chain([start], (adapted for adapted, _ in updates)):
             self.pictures.append(super_resolve(network, params, self.lr, degradation, upscaler))
             self.scores.append(protocol_psnr(self.pictures[-1], hr, degradation.scale))

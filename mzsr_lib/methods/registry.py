@@ -153,7 +153,7 @@ def trained_method(entry: Entry, options: Options) -> Method:
         params = start
         shown = options.progress and steps
         # Without updates there is nothing to learn from: no LR-son is made, and no picture is too small for one.
-        updates = adapt(loaded.network, start, lr, degradation, steps, loaded.rates, loaded.upscaler) if steps else ()
+        updates = adapt(loaded.network, start, lr, degradation, steps, loaded.rule, loaded.upscaler) if steps else ()
         for adapted, _ in tqdm(updates, entry.name, steps, unit="update", disable=None if shown else True):
             params = adapted
         if options.ensemble:

@@ -3,7 +3,7 @@
 import functools
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,14 +13,15 @@ from safetensors.torch import load_file, save_file
 
 from mzsr_lib.files import InputError, atomic_path
 from mzsr_lib.imaging.degradation import Degradation
-from mzsr_lib.imaging.kernels import KernelPrior
+from mzsr_lib.imaging.kernel_files import parse
+from mzsr_lib.imaging.kernels import KernelPrior, OneKernel
 from mzsr_lib.models import registry, released
-from mzsr_lib.mzsr import inputs
+from mzsr_lib.mzsr import curvature, inputs
+from mzsr_lib.mzsr.curvature import LearnedStep
 from mzsr_lib.mzsr.networks import Network
 from mzsr_lib.shapes import Tensor
 
 FOLDER = Path(__file__).parents[1] / "weights"
-RATES = "rates"
 
 
 @dataclass(frozen=True)
@@ -35,15 +36,14 @@ class Weights:
         In evaluation mode, on the device asked for.
     provenance
         What the file says of itself: data, settings, commit, steps, device, seed, date, scores.
-    rates
-        Learning rates of the updates that were learned with the weights, one mapping from parameter names
-        for each step; None when the weights go with those of `adaptation.meta_test_rates`.
+    rule
+        The step that was learned with the weights; None when they go with plain gradient steps.
     """
 
     name: str
     network: Network
     provenance: dict
-    rates: list[dict[str, float]] | None = None
+    rule: LearnedStep | None = None
 
     @property
     def upscaler(self) -> inputs.Upscaler:
@@ -135,6 +135,8 @@ def _fingerprint(path: Path, changed: int) -> str:
 def doubt(provenance: Mapping, degradation: Degradation) -> str | None:
     """Say in one sentence why a degradation is outside what weights were trained for, or return None."""
     settings = provenance.get("settings", {})
+    if settings.get("kernel"):
+        return OneKernel(parse(settings["kernel"]).kernel).doubt(degradation.kernel.cpu())
     if degradation.mode == "bicubic":
         if not settings.get("bicubic_share"):
             return "These weights never saw bicubic sampling: expect less than the tables show."
@@ -153,25 +155,19 @@ def load(name: str | Path, device: torch.device | str = "cpu") -> Weights:
     provenance = read_provenance(path)
     network = registry.build(provenance["network"])
     with safe_open(str(path), framework="pt") as opened:
-        tensors = {key: opened.get_tensor(key) for key in opened.keys()}  # noqa: SIM118 (not a dict)
-    rates = tensors.pop(RATES, None)
+        tensors = {key: opened.get_tensor(key).to(device) for key in opened.keys()}  # noqa: SIM118 (not a dict)
+    step = {key: tensors.pop(key) for key in list(tensors) if curvature.belongs(key)}
     try:
         network.load_state_dict(tensors)
     except RuntimeError:
         raise InputError(f"The weights in {path} do not fit the network that the file describes.") from None
     shown = path.stem if path.parent == FOLDER else str(name)
-    rates = rates if rates is None else named_rates(network, rates.tolist())
-    return Weights(shown, _ready(network, device), provenance, rates)
+    rule = curvature.from_tensors((name for name, _ in network.named_parameters()), step) if step else None
+    return Weights(shown, _ready(network, device), provenance, rule)
 
 
 def _ready(network: Network, device: torch.device | str) -> Network:
     return network.to(device, memory_format=torch.channels_last).eval()
-
-
-def named_rates(network: Network, rates: Sequence[Sequence]) -> list[dict]:
-    """Return rates (steps, parameters) as one mapping from parameter names for each step."""
-    names = [name for name, _ in network.named_parameters()]
-    return [dict(zip(names, step, strict=True)) for step in rates]
 
 
 def annotate(path: str | Path, facts: Mapping) -> None:
@@ -179,9 +175,7 @@ def annotate(path: str | Path, facts: Mapping) -> None:
     if released.is_released(path):
         raise InputError(f"{path} holds released weights: save them as a .safetensors file first.")
     loaded = load(path)
-    params = dict(loaded.network.named_parameters())
-    if loaded.rates is not None:
-        params[RATES] = torch.tensor([list(step.values()) for step in loaded.rates])
+    params = dict(loaded.network.named_parameters()) | (loaded.rule.tensors() if loaded.rule else {})
     save(path, loaded.network, params, {**loaded.provenance, **facts})
 
 
@@ -195,8 +189,8 @@ def save(path: str | Path, network: Network, params: Mapping[str, Tensor], prove
     network
         Tells the architecture.
     params
-        The values by name, such as ``dict(network.named_parameters())`` or their average. One more,
-        ``"rates"`` (steps, parameters), holds learning rates: see `Weights`.
+        The values by name, such as ``dict(network.named_parameters())`` or their average, and those of a
+        learned step: see `curvature.LearnedStep.tensors`.
     provenance
         Anything JSON can hold.
     """

@@ -1,16 +1,17 @@
 """The inner loop: a few gradient steps for one task. Meta-training, meta-test and ZSSR all run this one."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 
 import torch
-from torch.func import functional_call
+from torch.func import functional_call, grad_and_value
 from torch.nn import functional as F
 
 from mzsr_lib.files import InputError
 from mzsr_lib.imaging.degradation import Degradation
 from mzsr_lib.mzsr.inputs import Upscaler, bicubic_input, run_passes
 from mzsr_lib.mzsr.networks import Network
-from mzsr_lib.mzsr.tiling import tiles
+from mzsr_lib.mzsr.tiling import Tile, tiles
 from mzsr_lib.shapes import Images, OtherImages, Tensor
 
 Params = dict[str, Tensor]
@@ -19,14 +20,10 @@ Pair = tuple[Images, OtherImages]
 Rule = Callable[[int, Params, Sequence[Tensor]], Params]
 
 
-# The rate of a step: one for all parameters, or one for each by name.
-Rate = float | Mapping[str, float | Tensor]
-
-
 class SGD:
     """Plain gradient descent with a rate for each step; after the last rate it stays the same."""
 
-    def __init__(self, rates: Sequence[Rate]):
+    def __init__(self, rates: Sequence[float]):
         if not rates:
             raise InputError("Gradient descent needs at least one rate.")
         self.rates = list(rates)
@@ -34,8 +31,7 @@ class SGD:
     def __call__(self, step: int, params: Params, grads: Sequence[Tensor]) -> Params:
         """Return ``params - rate * grads``."""
         rate = self.rates[min(step, len(self.rates) - 1)]
-        of = rate if isinstance(rate, Mapping) else dict.fromkeys(params, rate)
-        return {name: p - of[name] * g for (name, p), g in zip(params.items(), grads, strict=True)}
+        return dict(zip(params, torch._foreach_add(list(params.values()), list(grads), alpha=-rate), strict=True))
 
 
 class Adam:
@@ -61,13 +57,24 @@ class Adam:
 
 def output_of(network: Network, params: Params, inputs: Images) -> OtherImages:
     """Return what the network with these parameters makes of its input."""
-    return functional_call(network, params, (inputs.contiguous(memory_format=torch.channels_last),))
+    return functional_call(network, params, (inputs,))
 
 
-def loss_of(network: Network, params: Params, pair: Pair) -> Tensor:
-    """Return the mean absolute error of the network with these parameters on (input, target)."""
+def loss_of(network: Network, params: Params, pair: Pair, border: int = 0) -> Tensor:
+    """Return the mean absolute error of the network with these parameters on (input, target).
+
+    `border` output pixels on each side are left out: those that see the zeros around a piece of a picture.
+    """
     inputs, targets = pair
-    return F.l1_loss(output_of(network, params, inputs).to(targets), targets)
+    inner = slice(border, -border or None)
+    output = output_of(network, params, inputs)[..., inner, inner]
+    wanted = targets[..., inner, inner]
+    return F.l1_loss(output.to(wanted), wanted)
+
+
+def _piece(tile: Tile, inputs: Images) -> OtherImages:
+    """Return the window of a tile, in the layout in which convolutions are fastest."""
+    return tile.cut(inputs).contiguous(memory_format=torch.channels_last)
 
 
 def loss_and_gradient(network: Network, params: Params, pair: Pair) -> tuple[Tensor, list[Tensor]]:
@@ -77,7 +84,7 @@ def loss_and_gradient(network: Network, params: Params, pair: Pair) -> tuple[Ten
     for tile in tiles(*inputs.shape[-2:], network.reach):
         large = tile.enlarged(network.factor)
         wanted = large.target(targets)
-        output = large.trim(output_of(network, params, tile.cut(inputs)))
+        output = large.trim(output_of(network, params, _piece(tile, inputs)))
         loss = F.l1_loss(output.to(wanted), wanted) * (wanted.numel() / targets.numel())
         torch._foreach_add_(grads, torch.autograd.grad(loss, list(params.values()), materialize_grads=True))
         total += loss.detach()
@@ -85,7 +92,13 @@ def loss_and_gradient(network: Network, params: Params, pair: Pair) -> tuple[Ten
 
 
 def inner_loop(
-    network: Network, params: Params, pair: Callable[[int], Pair], rule: Rule, steps: int, order: int = 0
+    network: Network,
+    params: Params,
+    pair: Callable[[int], Pair],
+    rule: Rule,
+    steps: int,
+    order: int = 0,
+    first: int = 0,
 ) -> Iterator[tuple[Params, Tensor]]:
     """Take gradient steps from `params`, and yield after each (parameters, loss before the step).
 
@@ -108,15 +121,16 @@ def inner_loop(
     """
     if order not in (0, 1, 2):
         raise InputError(f"The order is {order}: it must be 0, 1 or 2.")
-    for step in range(steps):
+    for step in range(first, first + steps):
         if order == 0:
             params = {name: p.detach().requires_grad_() for name, p in params.items()}
         with torch.enable_grad():
             if order == 0:
                 loss, grads = loss_and_gradient(network, params, pair(step))
             else:
-                loss = loss_of(network, params, pair(step))
-                grads = torch.autograd.grad(loss, list(params.values()), create_graph=order == 2)
+                # Not autograd.grad: this one may stand in a vmap, and a later loss is differentiated through it.
+                found, loss = grad_and_value(partial(loss_of, network))(params, pair(step))
+                grads = [g if order == 2 else g.detach() for g in found.values()]
             params = rule(step, params, grads)
         yield params, loss.detach()
 
@@ -144,7 +158,7 @@ def adapt(
     lr: Images,
     degradation: Degradation,
     steps: int,
-    rates: Sequence[Rate] | None = None,
+    rule: Rule | None = None,
     upscaler: Upscaler = bicubic_input,
 ) -> Iterator[tuple[Params, Tensor]]:
     """Learn from one low-resolution picture alone (paper, Algorithm 2), and yield as `inner_loop` does.
@@ -159,8 +173,9 @@ def adapt(
         The known blur and scale.
     steps
         Gradient steps.
-    rates
-        Learning rates, by default `meta_test_rates`; those learned with weights are in `weights.Weights.rates`.
+    rule
+        How a gradient changes the parameters, by default plain steps with `meta_test_rates`; the step that was
+        learned with weights is `weights.Weights.rule`.
     upscaler
         What makes the network's input.
     """
@@ -170,7 +185,7 @@ def adapt(
         # What each pass is given with the weights of the starting point: together, the batch to learn from.
         given = [inputs for inputs, _ in run_passes(_whole(network, params), son, degradation, upscaler)]
     pair = (torch.cat(given), target.expand(len(given), -1, -1, -1))
-    return inner_loop(network, params, lambda step: pair, SGD(rates or meta_test_rates(degradation)), steps)
+    return inner_loop(network, params, lambda step: pair, rule or SGD(meta_test_rates(degradation)), steps)
 
 
 def super_resolve(
@@ -194,7 +209,7 @@ def _whole(network: Network, params: Params) -> Callable[[Images], Images]:
         output = inputs.new_empty(*inputs.shape[:-2], network.factor * height, network.factor * width)
         for tile in tiles(height, width, network.reach):
             large = tile.enlarged(network.factor)
-            large.target(output).copy_(large.trim(output_of(network, params, tile.cut(inputs))))
+            large.target(output).copy_(large.trim(output_of(network, params, _piece(tile, inputs))))
         return output
 
     return run

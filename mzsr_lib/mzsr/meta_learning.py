@@ -3,12 +3,13 @@
 from collections.abc import Sequence
 
 import torch
+from torch.func import vmap
 
 from mzsr_lib.files import InputError
-from mzsr_lib.mzsr.adaptation import SGD, Params, Rate, inner_loop, loss_of
+from mzsr_lib.mzsr.adaptation import Params, Rule, inner_loop, loss_of
 from mzsr_lib.mzsr.networks import SRNetwork
 from mzsr_lib.mzsr.tasks import Task
-from mzsr_lib.shapes import Scalar
+from mzsr_lib.shapes import Scalar, Tensor
 
 QUERY_WEIGHTS = ("annealed", "uniform", "last")
 
@@ -46,13 +47,14 @@ def meta_loss(
     network: SRNetwork,
     params: Params,
     task: Task,
-    task_lr: float | Sequence[Rate],
+    rule: Rule,
     weighting: Sequence[float],
     order: int = 2,
+    before: int = 0,
 ) -> tuple[Scalar, Scalar, Scalar]:
     """Return a task's weighted query loss, its support loss before adaptation, and its last query loss.
 
-    The first can be differentiated by `params`, through the inner loop.
+    The first can be differentiated by `params`, and by what `rule` was made of, through the inner loop.
 
     Parameters
     ----------
@@ -60,27 +62,48 @@ def meta_loss(
         The architecture, and the starting point theta.
     task
         Support and query pairs of one kernel.
-    task_lr
-        alpha, the rate of the inner steps; or a rate for each step, or for each step and parameter. Rates
-        that are tensors are learned with the starting point (Meta-SGD, Li et al., 2017; MAML++).
+    rule
+        How an inner step uses a gradient: `adaptation.SGD` with alpha, or a `curvature.LearnedStep`.
     weighting
         Weight of the query loss after each inner step; as many as there are inner steps, the last not zero.
     order
         2 for the exact meta-gradient, 1 for first order; see `adaptation.inner_loop`.
+    before
+        Steps that are taken first and not differentiated: the way they move the parameters is held constant
+        (a truncated derivative), so that late steps can be learned without the memory of all.
     """
     support, query = (task.support_input, task.support_target), (task.query_input, task.query_target)
-    steps = inner_loop(
-        network,
-        params,
-        lambda step: support,
-        SGD([task_lr] if isinstance(task_lr, float) else task_lr),
-        len(weighting),
-        order,
-    )
+    if before:
+        *_, (moved, _) = inner_loop(network, params, lambda step: support, rule, before, order=1)
+        params = {name: p + (moved[name] - p).detach() for name, p in params.items()}
+    steps = inner_loop(network, params, lambda step: support, rule, len(weighting), order, before)
     query_losses, support_losses = [], []
     for weight, (adapted, support_loss) in zip(weighting, steps, strict=True):
         support_losses.append(support_loss)
         if weight > 0:
-            query_losses.append(weight * loss_of(network, adapted, query))
+            query_losses.append(weight * loss_of(network, adapted, query, task.border))
     last = query_losses[-1].detach() / weighting[-1]
     return torch.stack(query_losses).sum(), support_losses[0], last
+
+
+def meta_losses(
+    network: SRNetwork,
+    params: Params,
+    tasks: Sequence[Task],
+    rule: Rule,
+    weighting: Sequence[float],
+    order: int = 2,
+    before: int = 0,
+) -> tuple[Scalar, Scalar, Scalar]:
+    """Return the sums over several tasks of what `meta_loss` returns, from one `torch.func.vmap`.
+
+    The tasks must have tensors of the same shapes. Fewer and larger operations than one task after the other,
+    and the memory of all their graphs at once.
+    """
+    stacked = [torch.stack(parts) for parts in zip(*(task.tensors for task in tasks), strict=True)]
+
+    def one(*tensors: Tensor) -> tuple[Scalar, Scalar, Scalar]:
+        task = Task(*tensors, tasks[0].degradation, tasks[0].border)
+        return meta_loss(network, params, task, rule, weighting, order, before)
+
+    return tuple(values.sum() for values in vmap(one)(*stacked))

@@ -12,20 +12,21 @@ from mzsr_lib.imaging import metrics
 from mzsr_lib.imaging.degradation import Degradation
 from mzsr_lib.imaging.images import centre_crop
 from mzsr_lib.models import weights
-from mzsr_lib.mzsr.adaptation import Params, adapt, super_resolve
+from mzsr_lib.mzsr import curvature
+from mzsr_lib.mzsr.adaptation import SGD, Params, Rule, adapt, super_resolve
+from mzsr_lib.mzsr.curvature import Curvature
 from mzsr_lib.mzsr.inputs import Upscaler, bicubic_input
-from mzsr_lib.mzsr.meta_learning import QUERY_WEIGHTS, meta_loss, step_weights
+from mzsr_lib.mzsr.meta_learning import QUERY_WEIGHTS, meta_loss, meta_losses, step_weights
 from mzsr_lib.mzsr.networks import SRNetwork
 from mzsr_lib.mzsr.settings import TrainConfig
-from mzsr_lib.mzsr.tasks import PatchSource, Pictures, TaskDistribution, read_pictures
+from mzsr_lib.mzsr.tasks import PatchSource, Pictures, Task, TaskDistribution, read_pictures
 from mzsr_lib.runtime import Group, generator_for
 from mzsr_lib.shapes import OtherImages, Tensor
-from mzsr_lib.training.loop import Loop
+from mzsr_lib.training.loop import Loop, Part
 from mzsr_lib.training.stages import initial_network, provenance, validation_degradations
 
-VALIDATION_STEPS = (0, 1, 10)
-# Adam moves every number by about its rate; the logarithm of a learning rate may move so many times faster.
-RATE_SPEED = 20.0
+VALIDATION_STEPS = (0, 1, 3, 10)
+SCORED_STEPS = (1, 10)
 
 
 @dataclass(frozen=True)
@@ -46,9 +47,21 @@ class MetaTrainConfig(TrainConfig):
         Kernels an outer update.
     first_order
         Hold the inner gradients constant: faster, smaller, and no longer the exact meta-gradient.
-    learn_rates
-        Learn a rate for each inner step and parameter together with the starting point; `task_lr` is where
-        they begin (Meta-SGD, Li et al., 2017; LSLR of MAML++).
+    curvature
+        What is learned about the inner step together with the starting point: ``"none"``, ``"rates"`` or
+        ``"full"``; see `curvature.Curvature`. With one of the last two, `task_lr` is where the rates begin.
+    curvature_sets
+        Sets of matrices of a full curvature; with several, the first steps have one each.
+    curvature_speed
+        Learning rate of the matrices, as a multiple of that of the weights.
+    rates_speed
+        The same for the logarithms of the rates.
+    steps_before
+        The tasks first take up to so many steps that are not differentiated, drawn uniformly for each outer
+        update; see `meta_learning.meta_loss`.
+    vmap
+        Tasks that are computed in one `torch.func.vmap`; 1 takes one after the other. Less time on a GPU, whose
+        time goes into starting operations, and as many times the memory; more time on a CPU.
     query_weights
         Of the query losses after each inner step: ``"annealed"`` (uniform at first, the last step
         alone in the end; MAML++, Antoniou et al., ICLR 2019), ``"uniform"`` or ``"last"``.
@@ -60,6 +73,8 @@ class MetaTrainConfig(TrainConfig):
         Side of the high-resolution patches, px.
     patches
         High-resolution patches in the support, and as many in the query.
+    query_patch, border
+        The part of the query that is computed, and what does not count of it; see `tasks.TaskDistribution`.
     """
 
     steps: int = 100_000
@@ -69,12 +84,19 @@ class MetaTrainConfig(TrainConfig):
     inner_steps: int = 5
     tasks: int = 5
     first_order: bool = False
-    learn_rates: bool = False
+    curvature: str = "none"
+    curvature_sets: int = 1
+    curvature_speed: float = 8.0
+    rates_speed: float = 30.0
+    steps_before: int = 0
+    vmap: int = 1
     query_weights: str = "annealed"
     anneal_steps: int = 3_333
     episode: str = "two-sets"
     patch: int = 64
     patches: int = 8
+    query_patch: int | None = None
+    border: int = 0
 
     def __post_init__(self):
         super().__post_init__()
@@ -82,6 +104,12 @@ class MetaTrainConfig(TrainConfig):
             raise InputError(f"There are no query weights '{self.query_weights}': choose {', '.join(QUERY_WEIGHTS)}.")
         if min(self.inner_steps, self.tasks, self.patches, self.anneal_steps) < 1 or self.task_lr <= 0:
             raise InputError("inner_steps, tasks, patches, anneal_steps and task_lr must be positive.")
+        if self.curvature not in curvature.KINDS:
+            raise InputError(f"There is no curvature '{self.curvature}': choose {', '.join(curvature.KINDS)}.")
+        if min(self.curvature_sets, self.vmap, self.curvature_speed, self.rates_speed) <= 0 or self.steps_before < 0:
+            raise InputError(
+                "curvature_sets, vmap, curvature_speed and rates_speed must be positive, and steps_before not negative."
+            )
         if self.passes != 1:
             raise InputError(
                 f"Meta-training takes one pass, not {self.passes}: tasks are made before the network runs."
@@ -90,7 +118,14 @@ class MetaTrainConfig(TrainConfig):
 
     def distribution(self) -> TaskDistribution:
         """Return the distribution of tasks that these settings describe."""
-        return TaskDistribution(self.degradations(), self.episode, self.patch, self.patches)
+        return TaskDistribution(
+            self.degradations(), self.episode, self.patch, self.patches, self.query_patch, self.border
+        )
+
+    def before(self, step: int) -> int:
+        """Return how many steps the tasks of an outer update take first, not differentiated."""
+        chance = torch.rand((), generator=generator_for(self.seed, step, "before"))
+        return int((self.steps_before + 1) * float(chance))
 
     @classmethod
     def cpu(cls) -> "MetaTrainConfig":
@@ -141,37 +176,48 @@ def meta_gradient(
     distribution: TaskDistribution,
     group: Group,
     step: int,
-    log_rates: torch.nn.Parameter | None = None,
+    learned_step: Curvature | None = None,
 ) -> dict[str, Tensor]:
     """Leave the meta-gradient of one outer update in the network's parameters; each process works on its tasks.
 
-    With `log_rates` (inner steps, parameters) the rates of the inner loop are learned: see `rates_of`.
+    The same for those of `learned_step`, the rule of the inner loop that is trained; without it, plain steps.
     """
     params = dict(network.named_parameters())
-    learned = [*params.values(), *([] if log_rates is None else [log_rates])]
+    learned = [*params.values(), *(learned_step.parameters() if learned_step else ())]
     weighting = step_weights(step, config.inner_steps, config.query_weights, config.anneal_steps)
-    order, upscaler = 1 if config.first_order else 2, config.upscaler()
+    order, upscaler, before = 1 if config.first_order else 2, config.upscaler(), config.before(step)
+    tasks = [
+        distribution.sample(source, (config.seed, step, number), upscaler)
+        for number in group.share(range(config.tasks))
+    ]
     grads = [torch.zeros_like(p) for p in learned]
     sums = torch.zeros(3, device=source.device)
-    for task_number in group.share(range(config.tasks)):
-        task = distribution.sample(source, (config.seed, step, task_number), upscaler)
+    for some in together(tasks, config.vmap):
+        rule = learned_step.rule() if learned_step else SGD([config.task_lr])
         with config.autocast(source.device):
-            rates = config.task_lr
-            if log_rates is not None:
-                rates = weights.named_rates(network, [step.unbind() for step in rates_of(log_rates, config)])
-            loss, before, after = meta_loss(network, params, task, rates, weighting, order)
-        # One task at a time: the graph of the inner loop is the memory of this method.
-        torch._foreach_add_(grads, torch.autograd.grad(loss / config.tasks, learned))
-        sums += torch.stack([loss.detach(), before, after]) / config.tasks
+            losses = meta_losses if len(some) > 1 else _alone
+            loss, *others = losses(network, params, some, rule, weighting, order, before)
+        # The graph of the inner loop is the memory of this method: it ends here.
+        torch._foreach_add_(grads, torch.autograd.grad(loss / config.tasks, learned, materialize_grads=True))
+        sums += torch.stack([loss.detach(), *others]) / config.tasks
     group.sum_([*grads, sums])
     for parameter, grad in zip(learned, grads, strict=True):
         parameter.grad = grad
     return {"loss": sums[0], "support_loss": sums[1], "query_loss": sums[2]}
 
 
-def rates_of(log_rates: Tensor, config: MetaTrainConfig) -> Tensor:
-    """Return the learned rates of the inner steps: `task_lr` where `log_rates` is 0, and always positive."""
-    return config.task_lr * torch.exp(RATE_SPEED * log_rates)
+def together(tasks: Sequence[Task], most: int) -> list[list[Task]]:
+    """Divide tasks into groups of at most `most` with tensors of the same shapes: those of one scale."""
+    alike: dict[tuple, list[Task]] = {}
+    for task in tasks:
+        alike.setdefault(tuple(tensor.shape for tensor in task.tensors), []).append(task)
+    return [some[i : i + most] for some in alike.values() for i in range(0, len(some), most)]
+
+
+def _alone(network: SRNetwork, params: Params, tasks: Sequence[Task], *how: object) -> tuple[Tensor, Tensor, Tensor]:
+    """Return the losses of the only task, without a vmap."""
+    [task] = tasks
+    return meta_loss(network, params, task, *how)
 
 
 def held_out_psnr(
@@ -180,26 +226,26 @@ def held_out_psnr(
     held_out: Sequence[OtherImages],
     degradations: Sequence[Degradation],
     upscaler: Upscaler = bicubic_input,
+    rule: Rule | None = None,
 ) -> dict[str, float]:
-    """Return the mean PSNR (dB) on held-out pictures after 0, 1 and 10 updates, each with a degradation of its own.
+    """Return the mean PSNR (dB) on held-out pictures after `VALIDATION_STEPS` updates.
 
-    `params` may hold learned rates under ``weights.RATES``. The score is the mean of those after 1 and 10 updates.
+    Each picture has a degradation of its own. The updates are those of `rule`, by default plain ones. The score is
+    the mean of those of `SCORED_STEPS`.
     """
-    params = dict(params)
-    learned = params.pop(weights.RATES, None)
-    rates = None if learned is None else weights.named_rates(network, learned.tolist())
     totals = dict.fromkeys(VALIDATION_STEPS, 0.0)
     for hr, degradation in zip(held_out, degradations, strict=True):
         lr = degradation(hr)
         point = params
-        steps = adapt(network, params, lr, degradation, max(VALIDATION_STEPS), rates, upscaler)
+        steps = adapt(network, params, lr, degradation, max(VALIDATION_STEPS), rule, upscaler)
         for step in range(max(VALIDATION_STEPS) + 1):
             if step > 0:
                 point, _ = next(steps)
             if step in totals:
                 sr = super_resolve(network, point, lr, degradation, upscaler)
                 totals[step] += metrics.protocol_psnr(sr, hr, degradation.scale) / len(held_out)
-    return {f"psnr_{step}": value for step, value in totals.items()} | {"score": (totals[1] + totals[10]) / 2}
+    score = sum(totals[step] for step in SCORED_STEPS) / len(SCORED_STEPS)
+    return {f"psnr_{step}": value for step, value in totals.items()} | {"score": score}
 
 
 def meta_train(
@@ -222,29 +268,41 @@ def meta_train(
         Weights of stage 1, by shipped name or file; None starts from random weights.
     """
     group = group or Group()
+    if config.tasks < group.world:
+        raise InputError(
+            f"{group.world} processes cannot share {config.tasks} task(s) an update: start fewer, or draw more tasks."
+        )
     pictures = pictures or read_pictures(folders)
     source = PatchSource(pictures.training, group.device)
     distribution = config.distribution()
     held_out = [centre_crop(p, 160, math.lcm(*config.scales) ** 2).to(group.device) for p in pictures.held_out]
     tests = validation_degradations(config.degradations(), len(held_out), group.device)
     network = initial_network(init, SRNetwork(generator=generator_for(config.seed, "weights")), group)
-    shape = (config.inner_steps, len(list(network.parameters())))
-    log_rates = torch.nn.Parameter(torch.zeros(shape, device=group.device)) if config.learn_rates else None
+    learned, more, finish = None, [], dict
+    if config.curvature != "none":
+        count = config.inner_steps + config.steps_before
+        learned = Curvature(network, config.curvature, count, config.task_lr, config.curvature_sets)
+        if init is not None and (known := weights.load(init, group.device).rule) is not None:
+            learned.begin(known)
+        named = learned.named()
+        rates = {"log_rates": named.pop("log_rates")}
+        more = [Part(part, speed) for part, speed in ((named, config.curvature_speed), (rates, config.rates_speed))]
+        more, finish = [part for part in more if part.named], curvature.finished
 
-    def finish(params: Params) -> Params:
-        if log_rates is None:
-            return params
-        return {**params, weights.RATES: rates_of(params[weights.RATES], config)}
+    def validate(values: Params) -> dict[str, float]:
+        params = {name: value for name, value in values.items() if not curvature.belongs(name)}
+        rule = curvature.from_tensors(params, values) if learned else None
+        return held_out_psnr(network, params, held_out, tests, config.upscaler(), rule)
 
     loop = Loop(
         network,
         config,
-        lambda step: meta_gradient(network, source, config, distribution, group, step, log_rates),
-        lambda params: held_out_psnr(network, params, held_out, tests, config.upscaler()),
+        lambda step: meta_gradient(network, source, config, distribution, group, step, learned),
+        validate,
         output,
         group,
         provenance("meta-train", config, init, folders, pictures),
-        {} if log_rates is None else {weights.RATES: log_rates},
+        more,
         finish,
     )
     return loop.run(max_minutes, max_steps)

@@ -7,7 +7,8 @@ import torch
 
 from mzsr_lib.files import InputError
 from mzsr_lib.imaging.degradation import DegradationPrior
-from mzsr_lib.imaging.kernels import KernelPrior
+from mzsr_lib.imaging.kernel_files import parse
+from mzsr_lib.imaging.kernels import KernelPrior, OneKernel
 from mzsr_lib.mzsr import inputs
 
 PRECISIONS = {"float32": None, "bfloat16": torch.bfloat16}
@@ -89,6 +90,8 @@ class TrainConfig(LoopConfig):
     ----------
     scales
         One or more of 2, 3 and 4; with several, each step (or task) draws one of them.
+    kernel
+        One kernel for everything, as `kernel_files.parse` reads it, instead of the prior: that of a specialist.
     prior_low
         Smallest eigenvalue of the kernels, px^2.
     prior_high
@@ -115,6 +118,7 @@ class TrainConfig(LoopConfig):
     """
 
     scales: tuple[int, ...] = (2,)
+    kernel: str | None = None
     prior_low: float = 1.0
     prior_high: float | None = None
     prior_spacing: str = "linear"
@@ -143,6 +147,9 @@ class TrainConfig(LoopConfig):
         return tuple(self._degradations(scale) for scale in self.scales)
 
     def _degradations(self, scale: int) -> DegradationPrior:
+        if self.kernel is not None:
+            setting = parse(self.kernel)
+            return DegradationPrior(scale, OneKernel(setting.kernel), float(setting.mode == "bicubic"))
         high = 2.5 * scale if self.prior_high is None else self.prior_high
         kernels = KernelPrior(self.prior_low, high, self.kernel_size, self.prior_spacing)
         return DegradationPrior(scale, kernels, self.bicubic_share, self.plain_share)

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -10,6 +10,7 @@ import torch
 from mzsr_lib.files import InputError
 from mzsr_lib.imaging import images, picture_files
 from mzsr_lib.imaging.degradation import Degradation, DegradationPrior
+from mzsr_lib.imaging.images import centre_crop
 from mzsr_lib.mzsr.inputs import Upscaler, bicubic_input
 from mzsr_lib.shapes import Images, OtherImages
 
@@ -120,6 +121,8 @@ class Task:
         What the adapted network is judged by.
     degradation
         The task itself.
+    border
+        Pixels at each side of the query that do not count: see `adaptation.loss_of`.
     """
 
     support_input: Images
@@ -127,6 +130,17 @@ class Task:
     query_input: OtherImages
     query_target: OtherImages
     degradation: Degradation
+    border: int = 0
+
+    @property
+    def tensors(self) -> tuple[Images, Images, OtherImages, OtherImages]:
+        """The four of them: support input and target, query input and target."""
+        return self.support_input, self.support_target, self.query_input, self.query_target
+
+    def channels_last(self) -> "Task":
+        """Return the same task in the layout in which convolutions are fastest."""
+        parts = (tensor.contiguous(memory_format=torch.channels_last) for tensor in self.tensors)
+        return Task(*parts, self.degradation, self.border)
 
 
 def degraded_pair(hr: Images, degradation: Degradation, upscaler: Upscaler) -> tuple[Images, Images]:
@@ -172,16 +186,28 @@ class TaskDistribution:
         Side of the HR patches, px.
     patches
         HR patches for support, and as many for query.
+    query_patch
+        Side of the middle part of a query patch that is computed, px; None for all of it.
+    border
+        Pixels at each side of that part that do not count.
     """
 
     degradations: Sequence[DegradationPrior]
     episode: str = "two-sets"
     patch: int = 64
     patches: int = 8
+    query_patch: int | None = None
+    border: int = 0
 
     def __post_init__(self):
         if self.episode not in ("two-sets", "image"):
             raise InputError(f"There are no episodes of the kind '{self.episode}': choose two-sets or image.")
+        side = self.patch if self.query_patch is None else self.query_patch
+        if not 0 < side <= self.patch or not 0 <= 2 * self.border < side:
+            raise InputError(
+                f"A query of {side} px without {self.border} px at each side does not fit into patches of "
+                f"{self.patch} px: it must be no larger than they, and leave something in the middle."
+            )
         for prior in self.degradations:
             self._check_patch(prior.scale, prior.kernels.size)
 
@@ -201,4 +227,7 @@ class TaskDistribution:
         count = self.patches * (2 if self.episode == "two-sets" else 1)
         hr = source.sample(count, self.patch, generator)
         make = two_sets_task if self.episode == "two-sets" else image_task
-        return make(hr, degradation, upscaler)
+        task = make(hr, degradation, upscaler)
+        side = self.query_patch or self.patch
+        query = {name: centre_crop(getattr(task, name), side, 1) for name in ("query_input", "query_target")}
+        return replace(task, **query, border=self.border).channels_last()

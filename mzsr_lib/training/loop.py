@@ -4,8 +4,8 @@ import datetime
 import json
 import math
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import asdict
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
@@ -24,6 +24,27 @@ Params = dict[str, Tensor]
 
 class TrainingFailed(Failure):
     """The run cannot go on; the message names the last good checkpoint."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """Parameters, by name, whose gradients are clipped together.
+
+    Attributes
+    ----------
+    named
+        The parameters.
+    speed
+        How many times the learning rate of the settings they have.
+    """
+
+    named: dict[str, torch.nn.Parameter]
+    speed: float = 1.0
+
+    @property
+    def parameters(self) -> list[torch.nn.Parameter]:
+        """The parameters in order."""
+        return list(self.named.values())
 
 
 class Loop:
@@ -46,8 +67,8 @@ class Loop:
         The processes that work together.
     provenance
         What the weights file should say besides settings, commit, date, device and scores.
-    extra
-        More to be trained than the network's parameters, by name.
+    more
+        What is trained beside the network's parameters.
     finish
         Turns the averaged values into what is validated and saved.
     """
@@ -61,16 +82,18 @@ class Loop:
         folder: str | Path,
         group: Group,
         provenance: dict | None = None,
-        extra: Mapping[str, torch.nn.Parameter] | None = None,
+        more: Sequence[Part] = (),
         finish: Callable[[Params], Params] = dict,
     ):
         self.network, self.config, self.gradient, self.validate = network, config, gradient, validate
         self.folder, self.group, self.provenance = Path(folder), group, provenance or {}
         self.commit = git_commit()  # of the code that was loaded; the tree may change while it runs
-        self.named, self.finish = {**dict(network.named_parameters()), **(extra or {})}, finish
+        self.parts, self.finish = [Part(dict(network.named_parameters())), *more], finish
+        self.named = {name: p for part in self.parts for name, p in part.named.items()}
         self.params = list(self.named.values())
         self.average = [p.detach().clone() for p in self.params]
-        self.optimizer = torch.optim.Adam(self.params, lr=config.learning_rate, fused=True)
+        groups = [{"params": part.parameters} for part in self.parts]
+        self.optimizer = torch.optim.Adam(groups, lr=config.learning_rate, fused=True)
         self.step, self.seconds, self.best, self.skipped = 0, 0.0, -math.inf, 0
         self.streaks = torch.zeros(3, device=group.device)  # skipped, in a row now, longest row
         self.totals: dict[str, Tensor] = {}
@@ -136,12 +159,12 @@ class Loop:
         scalars = self.gradient(self.step)
         norm = torch.nn.utils.get_total_norm([p.grad for p in self.params])
         bad = (~norm.isfinite()).float()
-        if self.config.clip:
-            factor = (self.config.clip / (norm + 1e-12)).clamp(max=1)
-            torch._foreach_mul_([p.grad for p in self.params], factor)
+        for part, options in zip(self.parts, self.optimizer.param_groups, strict=True):
+            options["lr"] = part.speed * self.config.rate(self.step)
+            if self.config.clip:
+                torch.nn.utils.clip_grad_norm_(part.parameters, self.config.clip)
         # As torch's gradient scaler does: the fused optimizer skips the step, and nothing waits for the answer.
         self.optimizer.found_inf, self.optimizer.grad_scale = bad, None
-        self.optimizer.param_groups[0]["lr"] = self.config.rate(self.step)
         self.optimizer.step()
         self.step += 1
         decay = min(self.config.ema, (1 + self.step) / (10 + self.step))

@@ -265,3 +265,16 @@ def test_a_mat_file_without_numbers_is_one_sentence(tmp_path):
     savemat(tmp_path / "a.mat", {"name": "no numbers"})
     with pytest.raises(InputError, match="no two-dimensional array"):
         kernel_files.load(tmp_path / "a.mat")
+
+
+def test_the_prior_of_a_specialist_is_one_kernel_and_knows_others():
+    known = kernels.named()
+    prior = kernels.OneKernel(known["gani_d"].kernel)
+    drawn = prior.sample(3, torch.Generator().manual_seed(1))
+    assert drawn.shape == (3, prior.size, prior.size)
+    assert all(torch.equal(kernel, prior.kernel) for kernel in drawn)
+    assert prior.doubt(known["gani_d"].kernel) is None
+    smaller = kernels.gaussian_kernel(kernels.covariance(4.0, 1.0, -0.5), 15)
+    assert prior.doubt(smaller) is None
+    for other in ("g2.0d", "g1.3b", "bicubic"):
+        assert "one other kernel" in prior.doubt(known[other].kernel)

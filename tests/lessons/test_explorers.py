@@ -103,7 +103,7 @@ def test_the_updates_are_the_librarys(adaptation):
     move(adaptation, theta=0.4, lambda1=3.0, lambda2=1.5, updates=3)
     loaded, degradation = weights.load("mzsr-x2"), Degradation(gaussian(0.4, 3.0, 1.5))
     lr, start = degradation(HR), starting_point(loaded.network)
-    steps = [start, *(params for params, _ in adapt(loaded.network, start, lr, degradation, 3, loaded.rates))]
+    steps = [start, *(params for params, _ in adapt(loaded.network, start, lr, degradation, 3, loaded.rule))]
     found = [super_resolve(loaded.network, params, lr, degradation) for params in steps]
     torch.testing.assert_close(adaptation.sr, found[3])
     assert adaptation.scores == pytest.approx([metrics.protocol_psnr(sr, HR, 2) for sr in found], abs=1e-3)

@@ -13,7 +13,7 @@ from mzsr_lib.imaging.degradation import from_setting
 from mzsr_lib.imaging.kernel_files import parse
 from mzsr_lib.models import registry, weights
 from mzsr_lib.mzsr import inputs, networks, tiling
-from mzsr_lib.mzsr.adaptation import adapt, starting_point, super_resolve
+from mzsr_lib.mzsr.adaptation import SGD, adapt, starting_point, super_resolve
 from mzsr_lib.mzsr.networks import SRNetwork, parameter_count
 from mzsr_lib.mzsr.pretraining import PretrainConfig
 from mzsr_lib.runtime import Group, generator_for
@@ -105,7 +105,7 @@ def test_a_picture_in_pieces_is_the_picture_in_one_go(kind, scale, monkeypatch):
 def test_every_kind_can_learn_from_one_picture(kind):
     network, lr = small(kind), picture(48, 46)
     upscaler = inputs.bicubic_input if kind == "mzsr" else inputs.unchanged_input
-    updates = adapt(network, starting_point(network), lr, from_setting(parse("g0.2d"), 2), 4, [0.01], upscaler)
+    updates = adapt(network, starting_point(network), lr, from_setting(parse("g0.2d"), 2), 4, SGD([0.01]), upscaler)
     losses = [float(loss) for _, loss in updates]
     assert losses[-1] < losses[0]
 

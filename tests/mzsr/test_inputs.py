@@ -52,7 +52,9 @@ def test_the_result_may_be_brought_into_agreement_with_the_low_resolution_pictur
 
 def test_an_update_learns_from_the_inputs_of_all_passes():
     network, lr, upscaler, rate = small(), picture(42, 46), Restored(passes=2), 0.01
-    [(found, loss)] = adaptation.adapt(network, starting_point(network), lr, CAMERA, 1, [rate], upscaler)
+    [(found, loss)] = adaptation.adapt(
+        network, starting_point(network), lr, CAMERA, 1, adaptation.SGD([rate]), upscaler
+    )
     son = CAMERA(lr)
     with torch.no_grad():
         first = upscaler(son, CAMERA)

@@ -14,7 +14,6 @@ from mzsr_lib.files import InputError
 from mzsr_lib.imaging.degradation import Degradation
 from mzsr_lib.imaging.images import centre_crop
 from mzsr_lib.models import weights
-from mzsr_lib.mzsr import meta_training
 from mzsr_lib.mzsr.adaptation import SGD, inner_loop, loss_of
 from mzsr_lib.mzsr.meta_learning import meta_loss, step_weights
 from mzsr_lib.mzsr.meta_training import MetaTrainConfig, held_out_psnr, meta_gradient, meta_train
@@ -45,7 +44,7 @@ def test_second_order_meta_gradient_agrees_with_finite_differences(weighting):
     start = {name: p.detach().clone().requires_grad_() for name, p in network.named_parameters()}
 
     def value(params):
-        return meta_loss(network, params, task(), 0.5, weighting, order=2)[0]
+        return meta_loss(network, params, task(), SGD([0.5]), weighting, order=2)[0]
 
     grads = torch.autograd.grad(value(start), list(start.values()))
     direction = {name: torch.randn(p.shape, generator=generator_for(name), dtype=p.dtype) for name, p in start.items()}
@@ -54,7 +53,9 @@ def test_second_order_meta_gradient_agrees_with_finite_differences(weighting):
     expected = float((value(up) - value(down)).detach()) / (2 * h)
     found = float(sum((g * d).sum() for g, d in zip(grads, direction.values(), strict=True)))
     assert found == pytest.approx(expected, rel=1e-6)
-    first = torch.autograd.grad(meta_loss(network, start, task(), 0.5, weighting, order=1)[0], list(start.values()))
+    first = torch.autograd.grad(
+        meta_loss(network, start, task(), SGD([0.5]), weighting, order=1)[0], list(start.values())
+    )
     first = float(sum((g * d).sum() for g, d in zip(first, direction.values(), strict=True)))
     assert abs(first - expected) > 1e-4 * abs(expected), "the second-order term should matter in this test"
 
@@ -62,7 +63,7 @@ def test_second_order_meta_gradient_agrees_with_finite_differences(weighting):
 def test_first_order_equals_the_query_gradient_at_the_adapted_point():
     network = smooth_network()
     start = dict(network.named_parameters())
-    loss, *_ = meta_loss(network, start, task(), 0.5, [0.0, 1.0], order=1)
+    loss, *_ = meta_loss(network, start, task(), SGD([0.5]), [0.0, 1.0], order=1)
     found = torch.autograd.grad(loss, list(start.values()))
     support = (task().support_input, task().support_target)
     *_, (adapted, _) = inner_loop(network, start, lambda step: support, SGD([0.5]), 2)
@@ -254,50 +255,3 @@ def test_no_step_waits_for_the_gpu(changes, init):
         meta_gradient(network, source, config, config.distribution(), group, 1)
     finally:
         torch.cuda.set_sync_debug_mode("default")
-
-
-@pytest.mark.parametrize("first_order", [True, False])
-def test_learned_rates_begin_at_task_lr_and_their_gradient_is_the_true_one(first_order):
-    config = small_config(learn_rates=True, first_order=first_order, task_lr=0.05)
-    network = smooth_network(torch.float32)
-    source, distribution = PatchSource(small_pictures().training), config.distribution()
-    shape = (config.inner_steps, len(list(network.parameters())))
-    log_rates = torch.nn.Parameter(torch.zeros(shape))
-    close(meta_training.rates_of(log_rates, config), torch.full(shape, 0.05), 1e-7)
-    meta_gradient(network, source, config, distribution, Group(), 3, log_rates)
-    found = log_rates.grad[0, 0].item()
-
-    def loss(change: float) -> float:
-        moved = torch.zeros(shape)
-        moved[0, 0] = change
-        rates = torch.nn.Parameter(moved)
-        return meta_gradient(network, source, config, distribution, Group(), 3, rates)["loss"].item()
-
-    # First order holds later gradients constant, so only the last step's rates have an exact gradient there.
-    if not first_order:
-        assert found == pytest.approx((loss(5e-3) - loss(-5e-3)) / 1e-2, rel=0.1)
-    assert found != 0
-
-
-def test_learned_rates_are_kept_with_the_weights_and_used(tmp_path, init):
-    config = small_config(learn_rates=True, steps=6, validate_every=6, learning_rate=5e-3)
-    whole = train(config, tmp_path / "whole", init)
-    train(config, tmp_path / "parts", init, max_steps=3)
-    parts = train(config, tmp_path / "parts", init)
-    loaded = weights.load(whole)
-    assert len(loaded.rates) == config.inner_steps
-    assert loaded.rates[0].keys() == dict(loaded.network.named_parameters()).keys()
-    assert all(rate > 0 and rate != config.task_lr for step in loaded.rates for rate in step.values())
-    assert weights.load(parts).rates == loaded.rates
-    weights.annotate(whole, {"remark": "kept"})
-    assert weights.load(whole).rates == loaded.rates
-
-
-def test_a_rate_for_each_parameter_moves_each_by_its_own():
-    params = {"a": torch.ones(2), "b": torch.ones(3)}
-    grads = [torch.ones(2), torch.ones(3)]
-    rule = SGD([{"a": 0.1, "b": 0.5}, 0.25])
-    found = rule(0, params, grads)
-    close(found["a"], torch.full((2,), 0.9), 1e-7)
-    close(found["b"], torch.full((3,), 0.5), 1e-7)
-    close(rule(7, params, grads)["a"], torch.full((2,), 0.75), 1e-7)

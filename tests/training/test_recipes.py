@@ -1,10 +1,13 @@
 """A recipe runs its stages one after the other, each from the weights before, and goes on where it stopped."""
 
+from dataclasses import replace
+
 import pytest
+import torch
 from helpers import checkpoint, picture
 
 from mzsr_lib.files import InputError
-from mzsr_lib.imaging import picture_files
+from mzsr_lib.imaging import kernels, picture_files
 from mzsr_lib.models import weights
 from mzsr_lib.mzsr.meta_training import MetaTrainConfig
 from mzsr_lib.training import recipes
@@ -60,3 +63,15 @@ def test_a_recipe_says_when_time_was_up(tmp_path, folder):
     assert recipes.train_all("mzsr-plus", "cpu", [folder], output, max_minutes=1e-6, max_steps=1) is None
     assert not (output / "plus").exists()
     assert checkpoint(output / "pretrain")["step"] == 0
+
+
+@pytest.mark.parametrize(("kernel", "mode", "size"), [("g2.0d", "direct", 21), ("g1.3b", "bicubic", 21)])
+def test_a_specialist_draws_its_kernel_alone(kernel, mode, size):
+    config = replace(PretrainConfig.specialist(), kernel=kernel)
+    [prior] = config.degradations()
+    for chance in (0.0, 0.99):
+        drawn = prior.sample(2, chance, torch.Generator().manual_seed(0))
+        assert drawn.mode == mode and drawn.kernel.shape == (2, size, size)
+        assert torch.equal(drawn.kernel[1], kernels.named()[kernel].kernel)
+    with pytest.raises(InputError, match="no kernel 'g9'"):
+        replace(config, kernel="g9")
