@@ -27,18 +27,18 @@ from mzsr_lib.imaging import images, kernels, picture_files
 from mzsr_lib.imaging.degradation import Degradation, from_setting
 from mzsr_lib.lessons import ablations
 from mzsr_lib.models import weights
-from mzsr_lib.mzsr import adaptation, meta_training, tasks
+from mzsr_lib.mzsr import adaptation, meta_training, pretraining, tasks
 from mzsr_lib.mzsr.meta_training import MetaTrainConfig
 from mzsr_lib.mzsr.networks import SRNetwork, parameter_count
 from mzsr_lib.mzsr.pretraining import PretrainConfig
 from mzsr_lib.shapes import OtherImages
-from mzsr_lib.training import stages
+from mzsr_lib.training import presets, stages
 
 CHANNELS, LAYERS = 32, 6
 UPDATES = 400  # of the base; what they cost is the budget of every variant, and of the pre-training
 SIDE = 160  # px: the middle of each photograph is scored, as the training loop does
-BASE = replace(MetaTrainConfig.cpu(), patch=64, warm_up=50, ema=0.99)
-PRETRAIN = replace(PretrainConfig.cpu(), network={"channels": CHANNELS, "layers": LAYERS}, warm_up=50, ema=0.99)
+BASE = replace(presets.meta_train_cpu(), patch=64, warm_up=50, ema=0.99)
+PRETRAIN = replace(presets.pretrain_cpu(), network={"channels": CHANNELS, "layers": LAYERS}, warm_up=50, ema=0.99)
 
 Score = tuple[list[OtherImages], list[Degradation]]
 
@@ -99,7 +99,7 @@ def main() -> None:
     if arguments.runs is None or not arguments.data:
         parser.error("to train, give --runs and --data; to see what is there, --table")
     torch.set_num_threads(1)
-    pictures = tasks.read_pictures(arguments.data)
+    pictures = stages.read_pictures(arguments.data)
     sets = scored_sets(pictures, arguments.extra)
     for seed in arguments.seeds:
         for name in arguments.variants:
@@ -117,7 +117,7 @@ def show(rows: Sequence[Mapping], folder: Path | None) -> None:
         style.save(ablations.figure(rows), folder / f"ablations{suffix}")
 
 
-def scored_sets(pictures: tasks.Pictures, extra: Path | None) -> dict[str, Score]:
+def scored_sets(pictures: stages.Pictures, extra: Path | None) -> dict[str, Score]:
     """Return the photographs to score, with their degradations: by default those that the training loop watches."""
     held_out = [images.centre_crop(picture, SIDE, 4) for picture in pictures.held_out]
     drawn = stages.validation_degradations(BASE.degradations(), len(held_out), torch.device("cpu"))
@@ -129,7 +129,7 @@ def scored_sets(pictures: tasks.Pictures, extra: Path | None) -> dict[str, Score
 
 
 def measure(
-    name: str, seed: int, pictures: tasks.Pictures, folders: Sequence[Path], runs: Path, sets: Mapping[str, Score]
+    name: str, seed: int, pictures: stages.Pictures, folders: Sequence[Path], runs: Path, sets: Mapping[str, Score]
 ) -> list[dict]:
     """Return the rows of one variant and seed: one a set of photographs."""
     variant = VARIANTS[name]
@@ -143,7 +143,7 @@ def measure(
             anneal = max(1, round(variant.anneal * steps))
             config = replace(config, steps=steps, validate_every=steps, anneal_steps=anneal)
             began = time.process_time()
-            start = meta_training.meta_train(config, folders, folder, init=start, pictures=pictures)
+            start = stages.meta_train(config, folders, folder, init=start, pictures=pictures)
             _require_all(start, steps)
             spent, seconds = time.process_time() - began, _log(folder)[-1]["seconds"]
         loaded = weights.load(start)
@@ -168,14 +168,14 @@ def _log(folder: str | Path) -> list[dict]:
 
 def _scores(network: SRNetwork, config: MetaTrainConfig, pictures: list, degradations: list) -> dict[str, float]:
     start, upscaler = adaptation.starting_point(network), config.upscaler()
-    return meta_training.held_out_psnr(network, start, pictures, degradations, upscaler)
+    return stages.held_out_psnr_by_updates(network, start, pictures, degradations, upscaler)
 
 
 def _shown(scores: Mapping[str, float]) -> dict[str, str]:
     return {f"psnr_{steps}": f"{scores[f'psnr_{steps}']:.4f}" for steps in meta_training.VALIDATION_STEPS}
 
 
-def starting_weights(kind: str, seed: int, pictures: tasks.Pictures, folders: Sequence[Path], runs: Path) -> Path:
+def starting_weights(kind: str, seed: int, pictures: stages.Pictures, folders: Sequence[Path], runs: Path) -> Path:
     """Return the weights file of a start, made with this seed when it is not there yet."""
     if kind == "random":
         path = runs / f"random-{seed}.safetensors"
@@ -200,7 +200,7 @@ def work_of(config: MetaTrainConfig | PretrainConfig) -> int:
     source = tasks.PatchSource([datasets.example(datasets.EXAMPLES[0])])
     with FlopCounterMode(display=False) as counter:
         if isinstance(config, PretrainConfig):
-            stages.pretrain_gradient(network, source, config, group, 0)
+            pretraining.pretrain_gradient(network, source, config, group, 0)
         else:
             # The first update stands for all: annealed weights change, and are never zero.
             meta_training.meta_gradient(network, source, config, config.distribution(), group, 0)

@@ -19,10 +19,10 @@ from mzsr_lib import files
 from mzsr_lib.imaging import images, kernels, metrics
 from mzsr_lib.imaging.degradation import from_setting
 from mzsr_lib.models import weights
-from mzsr_lib.mzsr import adaptation, tasks
-from mzsr_lib.training import stages
+from mzsr_lib.mzsr import adaptation
+from mzsr_lib.training import presets, stages
 
-PLUS = stages.PretrainConfig.plus()
+PLUS = presets.pretrain_plus()
 KINDS = {
     "bicubic": replace(PLUS, network_input="bicubic", passes=1, steps=2400, validate_every=200),
     "restored": replace(PLUS, passes=1, steps=2400, validate_every=200),
@@ -38,7 +38,7 @@ def main() -> None:
     parser.add_argument("--data", nargs="+", type=Path, required=True)
     arguments = parser.parse_args()
     torch.set_num_threads(1)
-    pictures = tasks.read_pictures(arguments.data)
+    pictures = stages.read_pictures(arguments.data)
     rows = []
     for kind, config in KINDS.items():
         folder = arguments.runs / f"abl-{kind}"

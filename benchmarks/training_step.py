@@ -18,9 +18,10 @@ from mzsr_lib import runtime
 from mzsr_lib.benchmark import datasets
 from mzsr_lib.mzsr.meta_training import MetaTrainConfig, meta_gradient
 from mzsr_lib.mzsr.networks import SRNetwork
+from mzsr_lib.mzsr.pretraining import PretrainConfig, pretrain_gradient
 from mzsr_lib.mzsr.tasks import PatchSource
 from mzsr_lib.runtime import PRECISIONS, generator_for
-from mzsr_lib.training.stages import PretrainConfig, pretrain_gradient
+from mzsr_lib.training import presets
 
 
 def seconds(work: Callable[[], object], device: torch.device, least: float = 2.0) -> float:
@@ -63,13 +64,13 @@ def steps(device: torch.device) -> dict[str, tuple[Callable[[], object], object]
     return {
         "pretrain, paper": stage1(PretrainConfig()),
         "pretrain, paper, bfloat16": stage1(PretrainConfig(precision="bfloat16")),
-        "pretrain, cpu": stage1(PretrainConfig.cpu()),
-        "pretrain, plus": stage1(PretrainConfig.plus()),
+        "pretrain, cpu": stage1(presets.pretrain_cpu()),
+        "pretrain, plus": stage1(presets.pretrain_plus()),
         "meta-train, paper": stage2(paper2),
         "meta-train, paper, bfloat16": stage2(dataclasses.replace(paper2, precision="bfloat16")),
         "meta-train, paper, first order": stage2(dataclasses.replace(paper2, first_order=True)),
-        "meta-train, cpu": stage2(MetaTrainConfig.cpu()),
-        "meta-train, cpu, second order": stage2(dataclasses.replace(MetaTrainConfig.cpu(), first_order=False)),
+        "meta-train, cpu": stage2(presets.meta_train_cpu()),
+        "meta-train, cpu, second order": stage2(dataclasses.replace(presets.meta_train_cpu(), first_order=False)),
     }
 
 

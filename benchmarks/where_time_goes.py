@@ -14,12 +14,12 @@ from tabulate import tabulate
 from torch.profiler import ProfilerActivity, profile, record_function
 
 from mzsr_lib.imaging.degradation import Degradation
-from mzsr_lib.mzsr import meta_training
+from mzsr_lib.mzsr import meta_training, pretraining
 from mzsr_lib.mzsr.inputs import Bicubic, Restored
 from mzsr_lib.mzsr.networks import SRNetwork
 from mzsr_lib.mzsr.tasks import PatchSource
 from mzsr_lib.runtime import Group, generator_for
-from mzsr_lib.training import recipes, stages
+from mzsr_lib.training import presets
 
 # What is timed as a whole, with everything below it.
 PARTS = {
@@ -56,17 +56,17 @@ def steps() -> dict[str, Callable[[int], object]]:
     pictures = [torch.rand(1, 3, 200, 220, generator=generator_for(i)) for i in range(4)]
     source, network = PatchSource(pictures), SRNetwork(generator=generator_for("network"))
     network = network.to(memory_format=torch.channels_last)
-    plus, second = stages.PretrainConfig.plus(), recipes.second_phase()
+    plus, second = presets.pretrain_plus(), presets.meta_train_second_phase()
 
-    def stage1(config: stages.PretrainConfig) -> Callable[[int], object]:
-        return lambda step: stages.pretrain_gradient(network, source, config, Group(), step)
+    def stage1(config: pretraining.PretrainConfig) -> Callable[[int], object]:
+        return lambda step: pretraining.pretrain_gradient(network, source, config, Group(), step)
 
     def stage2(config: meta_training.MetaTrainConfig) -> Callable[[int], object]:
         tasks = config.distribution()
         return lambda step: meta_training.meta_gradient(network, source, config, tasks, Group(), step)
 
     return {
-        "stage 1, cpu": stage1(stages.PretrainConfig.cpu()),
+        "stage 1, cpu": stage1(presets.pretrain_cpu()),
         "kernel-aware, two passes": stage1(plus),
         "stage 2, first order, 5 steps": stage2(second),
         "stage 2, second order, 5 steps": stage2(dataclasses.replace(second, first_order=False)),

@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from mzsr_lib.mzsr.tasks import Pictures
+from mzsr_lib.mzsr.pretraining import PretrainConfig
 from mzsr_lib.runtime import generator_for
-from mzsr_lib.training.stages import PretrainConfig
+from mzsr_lib.training.stages import Pictures
 
 ROOT = Path(__file__).resolve().parents[1]
 

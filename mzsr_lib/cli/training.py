@@ -3,7 +3,7 @@
 A preset chooses the defaults of all other flags, so the functions are made for a preset.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -59,22 +59,21 @@ def preset_in(words: Sequence[str]) -> str:
     return chosen
 
 
-def config_of(kind: type, preset: str) -> object:
-    """Return the config of a class with the values of a preset."""
-    if preset == "paper":
-        return kind()
-    if not hasattr(kind, preset):
-        raise InputError(f"This stage has no preset '{preset}'.")
-    return getattr(kind, preset)()
+def config_of(presets: Mapping[str, Callable[[], object]], name: str) -> object:
+    """Return the config that one of the presets of a stage gives."""
+    if name not in presets:
+        raise InputError(f"This stage has no preset '{name}': choose one of {', '.join(presets)}.")
+    return presets[name]()
 
 
 def pretrain_command(name: str = "paper") -> Callable[..., None]:
     """Return the function behind ``mzsr pretrain``, with the defaults of a preset."""
     from mzsr_lib.models import weights
-    from mzsr_lib.training import stages
+    from mzsr_lib.mzsr import pretraining
+    from mzsr_lib.training import presets, stages
 
-    Config = OmitArgPrefixes[stages.PretrainConfig]
-    default = config_of(stages.PretrainConfig, name)
+    Config = OmitArgPrefixes[pretraining.PretrainConfig]
+    default = config_of(presets.PRETRAIN, name)
 
     def pretrain(
         data: Folders,
@@ -101,9 +100,10 @@ def meta_train_command(name: str = "paper") -> Callable[..., None]:
     """Return the function behind ``mzsr meta-train``, with the defaults of a preset."""
     from mzsr_lib.models import weights
     from mzsr_lib.mzsr import meta_training
+    from mzsr_lib.training import presets, stages
 
     Config = OmitArgPrefixes[meta_training.MetaTrainConfig]
-    default = config_of(meta_training.MetaTrainConfig, name)
+    default = config_of(presets.META_TRAIN, name)
 
     def meta_train(
         data: Folders,
@@ -127,7 +127,7 @@ def meta_train_command(name: str = "paper") -> Callable[..., None]:
         start = None if init == "none" else init or f"pretrained-x{config.scales[0]}"
         if start:
             weights.locate(start)
-        _run(meta_training.meta_train, config, data, output, max_minutes, device, init=start)
+        _run(stages.meta_train, config, data, output, max_minutes, device, init=start)
 
     return meta_train
 

@@ -1,32 +1,26 @@
-"""Stage 2, meta-transfer learning: a starting point from which a few steps suffice (paper, Algorithm 1)."""
+"""Stage 2, meta-transfer learning: how good a starting point is after its inner steps, and the meta-gradient.
 
-import math
+The lines of the paper's Algorithm 1: `meta_gradient` is one outer update without Adam's step (3 to 9), `meta_loss`
+what one task adds to it (5 to 9).
+"""
+
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import torch
+from torch.func import vmap
 
 from mzsr_lib.files import InputError
-from mzsr_lib.imaging import metrics
-from mzsr_lib.imaging.degradation import Degradation
-from mzsr_lib.imaging.images import centre_crop
-from mzsr_lib.models import weights
 from mzsr_lib.mzsr import curvature
-from mzsr_lib.mzsr.adaptation import SGD, Params, Rule, adapt, super_resolve
+from mzsr_lib.mzsr.adaptation import SGD, Params, Rule, inner_loop, loss_of
 from mzsr_lib.mzsr.curvature import Curvature
-from mzsr_lib.mzsr.inputs import Upscaler, bicubic_input
-from mzsr_lib.mzsr.meta_learning import QUERY_WEIGHTS, meta_loss, meta_losses, step_weights
 from mzsr_lib.mzsr.networks import SRNetwork
 from mzsr_lib.mzsr.settings import TrainConfig
-from mzsr_lib.mzsr.tasks import PatchSource, Pictures, Task, TaskDistribution, read_pictures
+from mzsr_lib.mzsr.tasks import PatchSource, Task, TaskDistribution
 from mzsr_lib.runtime import Group, generator_for
-from mzsr_lib.shapes import OtherImages, Tensor
-from mzsr_lib.training.loop import Loop, Part
-from mzsr_lib.training.stages import initial_network, provenance, validation_degradations
+from mzsr_lib.shapes import Scalar, Tensor
 
-VALIDATION_STEPS = (0, 1, 3, 10)
-SCORED_STEPS = (1, 10)
+QUERY_WEIGHTS = ("annealed", "uniform", "last")
 
 
 @dataclass(frozen=True)
@@ -58,7 +52,7 @@ class MetaTrainConfig(TrainConfig):
         The same for the logarithms of the rates.
     steps_before
         The tasks first take up to so many steps that are not differentiated, drawn uniformly for each outer
-        update; see `meta_learning.meta_loss`.
+        update; see `meta_training.meta_loss`.
     vmap
         Tasks that are computed in one `torch.func.vmap`; 1 takes one after the other. Less time on a GPU, whose
         time goes into starting operations, and as many times the memory; more time on a CPU.
@@ -127,46 +121,100 @@ class MetaTrainConfig(TrainConfig):
         chance = torch.rand((), generator=generator_for(self.seed, step, "before"))
         return int((self.steps_before + 1) * float(chance))
 
-    @classmethod
-    def cpu(cls) -> "MetaTrainConfig":
-        """Return settings for about an hour on one or two CPU cores: first order, small episodes of the meta-test kind.
 
-        They count on a processor that multiplies bfloat16; on others ``precision="float32"`` is faster.
-        """
-        return cls(
-            steps=14_000,
-            learning_rate=8e-4,
-            decay="cosine",
-            floor=1e-6,
-            warm_up=100,
-            clip=1.0,
-            ema=0.998,
-            log_every=25,
-            validate_every=250,
-            inner_steps=2,
-            tasks=4,
-            first_order=True,
-            query_weights="last",
-            episode="image",
-            patch=96,
-            patches=1,
-            precision="bfloat16",
-        )
+def step_weights(step: int, inner_steps: int, kind: str = "annealed", anneal_steps: int = 3_333) -> list[float]:
+    """Return the weight of the query loss after each inner step; they sum to 1.
 
-    @classmethod
-    def quick(cls) -> "MetaTrainConfig":
-        """Return settings for seconds: enough to see the losses move, in a lesson or a test."""
-        return cls(
-            steps=20,
-            learning_rate=1e-3,
-            ema=0.9,
-            log_every=5,
-            validate_every=10,
-            inner_steps=2,
-            tasks=2,
-            patch=32,
-            patches=2,
-        )
+    Parameters
+    ----------
+    step
+        Outer update, counted from 0.
+    inner_steps
+        Gradient steps of a task, n.
+    kind
+        ``"uniform"``: 1/n each. ``"last"``: the last step alone. ``"annealed"`` goes from the one
+        towards the other (MAML++, Antoniou et al., ICLR 2019): all but the last fall linearly to
+        0.03/n and the last takes what they leave. With n = 5, 0.006 and 0.976 from step 3,233 on.
+    anneal_steps
+        Outer updates in which the annealed weights would reach zero.
+
+    Raises
+    ------
+    InputError
+        If the kind is unknown.
+    """
+    if kind not in QUERY_WEIGHTS:
+        raise InputError(f"There are no query weights '{kind}': choose {', '.join(QUERY_WEIGHTS)}.")
+    share = 0.0 if kind == "last" else 1 / inner_steps
+    if kind == "annealed":
+        share = max(share * (1 - step / anneal_steps), 0.03 * share)
+    return [share] * (inner_steps - 1) + [1 - (inner_steps - 1) * share]
+
+
+def meta_loss(
+    network: SRNetwork,
+    params: Params,
+    task: Task,
+    rule: Rule,
+    weighting: Sequence[float],
+    order: int = 2,
+    before: int = 0,
+) -> tuple[Scalar, Scalar, Scalar]:
+    """Return a task's weighted query loss, its support loss before adaptation, and its last query loss.
+
+    The first can be differentiated by `params`, and by what `rule` was made of, through the inner loop.
+
+    Parameters
+    ----------
+    network, params
+        The architecture, and the starting point theta.
+    task
+        Support and query pairs of one kernel.
+    rule
+        How an inner step uses a gradient: `adaptation.SGD` with alpha, or a `curvature.LearnedStep`.
+    weighting
+        Weight of the query loss after each inner step; as many as there are inner steps, the last not zero.
+    order
+        2 for the exact meta-gradient, 1 for first order; see `adaptation.inner_loop`.
+    before
+        Steps that are taken first and not differentiated: the way they move the parameters is held constant
+        (a truncated derivative), so that late steps can be learned without the memory of all.
+    """
+    support, query = (task.support_input, task.support_target), (task.query_input, task.query_target)
+    if before:
+        *_, (moved, _) = inner_loop(network, params, lambda step: support, rule, before, order=1)
+        params = {name: p + (moved[name] - p).detach() for name, p in params.items()}
+    steps = inner_loop(network, params, lambda step: support, rule, len(weighting), order, before)
+    query_losses, support_losses = [], []
+    for weight, (adapted, support_loss) in zip(weighting, steps, strict=True):
+        support_losses.append(support_loss)
+        if weight > 0:
+            query_losses.append(weight * loss_of(network, adapted, query, task.border))
+    last = query_losses[-1].detach() / weighting[-1]
+    return torch.stack(query_losses).sum(), support_losses[0], last
+
+
+def meta_losses(
+    network: SRNetwork,
+    params: Params,
+    tasks: Sequence[Task],
+    rule: Rule,
+    weighting: Sequence[float],
+    order: int = 2,
+    before: int = 0,
+) -> tuple[Scalar, Scalar, Scalar]:
+    """Return the sums over several tasks of what `meta_loss` returns, from one `torch.func.vmap`.
+
+    The tasks must have tensors of the same shapes. Fewer and larger operations than one task after the other,
+    and the memory of all their graphs at once.
+    """
+    stacked = [torch.stack(parts) for parts in zip(*(task.tensors for task in tasks), strict=True)]
+
+    def one(*tensors: Tensor) -> tuple[Scalar, Scalar, Scalar]:
+        task = Task(*tensors, tasks[0].degradation, tasks[0].border)
+        return meta_loss(network, params, task, rule, weighting, order, before)
+
+    return tuple(values.sum() for values in vmap(one)(*stacked))
 
 
 def meta_gradient(
@@ -218,91 +266,3 @@ def _alone(network: SRNetwork, params: Params, tasks: Sequence[Task], *how: obje
     """Return the losses of the only task, without a vmap."""
     [task] = tasks
     return meta_loss(network, params, task, *how)
-
-
-def held_out_psnr(
-    network: SRNetwork,
-    params: Params,
-    held_out: Sequence[OtherImages],
-    degradations: Sequence[Degradation],
-    upscaler: Upscaler = bicubic_input,
-    rule: Rule | None = None,
-) -> dict[str, float]:
-    """Return the mean PSNR (dB) on held-out pictures after `VALIDATION_STEPS` updates.
-
-    Each picture has a degradation of its own. The updates are those of `rule`, by default plain ones. The score is
-    the mean of those of `SCORED_STEPS`.
-    """
-    totals = dict.fromkeys(VALIDATION_STEPS, 0.0)
-    for hr, degradation in zip(held_out, degradations, strict=True):
-        lr = degradation(hr)
-        point = params
-        steps = adapt(network, params, lr, degradation, max(VALIDATION_STEPS), rule, upscaler)
-        for step in range(max(VALIDATION_STEPS) + 1):
-            if step > 0:
-                point, _ = next(steps)
-            if step in totals:
-                sr = super_resolve(network, point, lr, degradation, upscaler)
-                totals[step] += metrics.protocol_psnr(sr, hr, degradation.scale) / len(held_out)
-    score = sum(totals[step] for step in SCORED_STEPS) / len(SCORED_STEPS)
-    return {f"psnr_{step}": value for step, value in totals.items()} | {"score": score}
-
-
-def meta_train(
-    config: MetaTrainConfig,
-    folders: Sequence[str | Path],
-    output: str | Path,
-    group: Group | None = None,
-    max_minutes: float | None = None,
-    max_steps: int | None = None,
-    init: str | Path | None = "pretrained-x2",
-    pictures: Pictures | None = None,
-) -> Path:
-    """Run stage 2, or continue it, and return the weights file.
-
-    Parameters
-    ----------
-    config, folders, output, group, max_minutes, max_steps, pictures
-        As for stage 1: see `stages.pretrain`.
-    init
-        Weights of stage 1, by shipped name or file; None starts from random weights.
-    """
-    group = group or Group()
-    if config.tasks < group.world:
-        raise InputError(
-            f"{group.world} processes cannot share {config.tasks} task(s) an update: start fewer, or draw more tasks."
-        )
-    pictures = pictures or read_pictures(folders)
-    source = PatchSource(pictures.training, group.device)
-    distribution = config.distribution()
-    held_out = [centre_crop(p, 160, math.lcm(*config.scales) ** 2).to(group.device) for p in pictures.held_out]
-    tests = validation_degradations(config.degradations(), len(held_out), group.device)
-    network = initial_network(init, SRNetwork(generator=generator_for(config.seed, "weights")), group)
-    learned, more, finish = None, [], dict
-    if config.curvature != "none":
-        count = config.inner_steps + config.steps_before
-        learned = Curvature(network, config.curvature, count, config.task_lr, config.curvature_sets)
-        if init is not None and (known := weights.load(init, group.device).rule) is not None:
-            learned.begin(known)
-        named = learned.named()
-        rates = {"log_rates": named.pop("log_rates")}
-        more = [Part(part, speed) for part, speed in ((named, config.curvature_speed), (rates, config.rates_speed))]
-        more, finish = [part for part in more if part.named], curvature.finished
-
-    def validate(values: Params) -> dict[str, float]:
-        params = {name: value for name, value in values.items() if not curvature.belongs(name)}
-        rule = curvature.from_tensors(params, values) if learned else None
-        return held_out_psnr(network, params, held_out, tests, config.upscaler(), rule)
-
-    loop = Loop(
-        network,
-        config,
-        lambda step: meta_gradient(network, source, config, distribution, group, step, learned),
-        validate,
-        output,
-        group,
-        provenance("meta-train", config, init, folders, pictures),
-        more,
-        finish,
-    )
-    return loop.run(max_minutes, max_steps)

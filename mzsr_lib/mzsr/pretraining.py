@@ -1,7 +1,7 @@
 """Stage 1, large-scale training: its settings, and the gradient of one batch (paper, Section 4.1)."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import torch
 from torch.nn import functional as F
@@ -53,107 +53,6 @@ class PretrainConfig(TrainConfig):
                 )
         if self.batch < 1:
             raise InputError(f"The batch is {self.batch}: it must be at least 1.")
-
-    @classmethod
-    def cpu(cls) -> "PretrainConfig":
-        """Return settings for about an hour on one or two CPU cores: smaller batches, a higher rate, a cosine decay.
-
-        They count on a processor that multiplies bfloat16; on others ``precision="float32"`` is faster.
-        """
-        return cls(
-            steps=18_000,
-            learning_rate=1e-3,
-            decay="cosine",
-            floor=1e-6,
-            warm_up=100,
-            clip=1.0,
-            ema=0.999,
-            validate_every=500,
-            batch=8,
-            patch=64,
-            precision="bfloat16",
-        )
-
-    @classmethod
-    def quick(cls) -> "PretrainConfig":
-        """Return settings for seconds: enough to see the loss fall, in a lesson or a test."""
-        return cls(
-            steps=60,
-            learning_rate=1e-3,
-            decay="cosine",
-            ema=0.9,
-            log_every=5,
-            validate_every=30,
-            batch=4,
-            patch=32,
-            network={"channels": 16, "layers": 4},
-        )
-
-    @classmethod
-    def blind(cls) -> "PretrainConfig":
-        """Return settings for the blind network: every kernel, both ways of sampling, and none of them told.
-
-        It is where stage 2 starts, and its fair rival. About twelve minutes on two CPU cores.
-        """
-        return replace(
-            cls.cpu(),
-            steps=9_000,
-            learning_rate=5e-4,
-            validate_every=1_000,
-            prior_low=0.2,
-            prior_high=5.0,
-            prior_spacing="log",
-            bicubic_share=0.4,
-            plain_share=0.4,
-            batch=6,
-            patch=96,
-        )
-
-    @classmethod
-    def specialist(cls) -> "PretrainConfig":
-        """Return settings for a network of one kernel, to be named: the ceiling of what adapting to it can reach.
-
-        Six minutes on one CPU core, from the blind network.
-        """
-        return replace(cls.blind(), kernel="g2.0d", steps=2_800, learning_rate=4e-4, validate_every=400)
-
-    @classmethod
-    def plus(cls) -> "PretrainConfig":
-        """Return settings for the kernel-aware network: a wide prior, both ways of sampling, two passes.
-
-        About an hour and a half on one CPU core that multiplies bfloat16.
-        """
-        return replace(
-            cls.cpu(),
-            learning_rate=8e-4,
-            prior_low=0.2,
-            prior_spacing="log",
-            bicubic_share=0.4,
-            plain_share=0.4,
-            network_input="restored",
-            passes=2,
-            batch=4,
-            patch=96,
-        )
-
-    @classmethod
-    def carn(cls) -> "PretrainConfig":
-        """Return settings for CARN with all its channels and blocks, for x2 alone.
-
-        About ten minutes on one CPU core: 4,000 of its 6,000 steps took seven. The authors train
-        600,000 steps of 64 patches of 64 x 64 low-resolution px, for x2, x3 and x4 at once.
-        """
-        network = {"architecture": "carn", "channels": 64, "blocks": 3}
-        return replace(cls.cpu(), network=network, network_input="none", steps=6_000, patch=32)
-
-    @classmethod
-    def rcan_small(cls) -> "PretrainConfig":
-        """Return settings for a small RCAN (301,203 parameters, not 15.4 M).
-
-        Under ten minutes on one CPU core: 3,500 of its 6,500 steps took four.
-        """
-        network = {"architecture": "rcan", "channels": 32, "groups": 3, "blocks": 4, "reduction": 8}
-        return replace(cls.carn(), network=network, steps=6_500, precision="float32")
 
 
 def pretrain_gradient(

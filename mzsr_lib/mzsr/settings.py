@@ -10,8 +10,7 @@ from mzsr_lib.imaging.degradation import DegradationPrior
 from mzsr_lib.imaging.kernel_files import parse
 from mzsr_lib.imaging.kernels import KernelPrior, OneKernel
 from mzsr_lib.mzsr import inputs
-
-PRECISIONS = {"float32": None, "bfloat16": torch.bfloat16}
+from mzsr_lib.runtime import PRECISIONS
 
 
 @dataclass(frozen=True)

@@ -1,28 +1,17 @@
 """Training material: random patches out of many pictures, and tasks made of them."""
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import torch
 
 from mzsr_lib.files import InputError
-from mzsr_lib.imaging import images, picture_files
+from mzsr_lib.imaging import images
 from mzsr_lib.imaging.degradation import Degradation, DegradationPrior
 from mzsr_lib.imaging.images import centre_crop
 from mzsr_lib.mzsr.inputs import Upscaler, bicubic_input
+from mzsr_lib.runtime import generator_for
 from mzsr_lib.shapes import Images, OtherImages
-
-
-def generator_for(*key: int | str, device: torch.device | str = "cpu") -> torch.Generator:
-    """Return a generator seeded by a key such as (seed, step, task).
-
-    The same key gives the same numbers in whatever order and process the work is done. That is why a
-    resumed run continues exactly, and why one process and several draw the same tasks.
-    """
-    digest = hashlib.sha256(repr(key).encode()).digest()
-    return torch.Generator(device=device).manual_seed(int.from_bytes(digest[:8], "little") >> 1)
 
 
 class PatchSource:
@@ -73,40 +62,6 @@ class PatchSource:
         rows = torch.where(flip_rows, size - 1 - axis[:, None], axis[:, None]).expand(-1, size, size)
         columns = torch.where(flip_columns, size - 1 - axis, axis).expand(-1, size, size)
         return torch.where(swap, columns, rows), torch.where(swap, rows, columns)
-
-
-@dataclass(frozen=True)
-class Pictures:
-    """The pictures of a run: those trained on, and those held out to watch it."""
-
-    training: list[OtherImages]
-    held_out: list[OtherImages]
-
-
-def read_pictures(folders: Sequence[str | Path], hold_out: int = 8) -> Pictures:
-    """Read every picture of the folders, and hold out some of them at even distances in the sorted list.
-
-    Parameters
-    ----------
-    folders
-        Folders with picture files.
-    hold_out
-        How many to keep for validation: the choice depends on the file names alone.
-
-    Raises
-    ------
-    InputError
-        If a folder is missing or empty, or fewer pictures than `hold_out` + 1 are there.
-    """
-    paths = [path for folder in folders for path in picture_files.paths_in(folder)]
-    if len(paths) <= hold_out:
-        raise InputError(f"There are {len(paths)} training pictures, and {hold_out} are held out: give more pictures.")
-    chosen = {i * len(paths) // hold_out for i in range(hold_out)}
-    pictures = [picture_files.load(path) for path in paths]
-    return Pictures(
-        [p for i, p in enumerate(pictures) if i not in chosen],
-        [p for i, p in enumerate(pictures) if i in chosen],
-    )
 
 
 @dataclass(frozen=True)

@@ -11,10 +11,11 @@ from time import monotonic
 from mzsr_lib.files import InputError
 from mzsr_lib.models import weights
 from mzsr_lib.mzsr import inputs
-from mzsr_lib.mzsr.meta_training import MetaTrainConfig, meta_train
+from mzsr_lib.mzsr.meta_training import MetaTrainConfig
+from mzsr_lib.mzsr.pretraining import PretrainConfig
 from mzsr_lib.runtime import Group
-from mzsr_lib.training import checkpoints
-from mzsr_lib.training.stages import PretrainConfig, pretrain
+from mzsr_lib.training import checkpoints, presets
+from mzsr_lib.training.stages import meta_train, pretrain
 
 DATA = ("bsds500-train", "bsds500-test")
 MODELS = ("mzsr", "mzsr-plus", "mzsr-x4", "mzsr-plus-multi")
@@ -80,48 +81,35 @@ def recipe(model: str, budget: str) -> Recipe:
     return _RECIPES[model, budget]
 
 
-def second_phase() -> MetaTrainConfig:
-    """Return the settings of the last part of stage 2 on a CPU: more inner steps on more patches."""
-    changes = {"steps": 3600, "learning_rate": 4e-4, "inner_steps": 5, "tasks": 2, "patch": 80, "patches": 2}
-    return replace(MetaTrainConfig.cpu(), validate_every=300, **changes)
-
-
-def fourfold() -> MetaTrainConfig:
-    """Return the settings of stage 2 for scale 4 on a CPU: larger patches, so that a LR-son has some pixels."""
-    changes = {"scales": (4,), "kernel_size": 21, "steps": 4000, "inner_steps": 5, "tasks": 2, "patch": 128}
-    return replace(MetaTrainConfig.cpu(), **changes, patches=2)
-
-
-def several() -> PretrainConfig:
-    """Return the settings of the last stage of the kernel-aware network for scales 2 to 4 on a CPU."""
-    return replace(PretrainConfig.plus(), scales=(2, 3, 4), kernel_size=21, steps=8000, learning_rate=4e-4)
-
-
 def _gpu_pretrain(config: PretrainConfig, batch: int, patch: int) -> PretrainConfig:
     return replace(config, steps=200_000, batch=batch, patch=patch, warm_up=500, ema=0.9995, validate_every=2_500)
 
 
-_FIRST = Stage("pretrain", PretrainConfig.cpu())
-_GPU_FIRST = Stage("pretrain", _gpu_pretrain(PretrainConfig.cpu(), 32, 96))
-_GPU_PLUS = Stage("plus", _gpu_pretrain(PretrainConfig.plus(), 16, 128))
+_FIRST = Stage("pretrain", presets.pretrain_cpu())
+_GPU_FIRST = Stage("pretrain", _gpu_pretrain(presets.pretrain_cpu(), 32, 96))
+_GPU_PLUS = Stage("plus", _gpu_pretrain(presets.pretrain_plus(), 16, 128))
 _GPU_META = MetaTrainConfig(decay="cosine", ema=0.999, warm_up=100)
 _NOT_RUN = "Not measured: nobody has run it yet."
 _RECIPES = {
     ("mzsr", "cpu"): Recipe(
-        (_FIRST, Stage("meta-train", MetaTrainConfig.cpu()), Stage("meta-train-2", second_phase())),
+        (
+            _FIRST,
+            Stage("meta-train", presets.meta_train_cpu()),
+            Stage("meta-train-2", presets.meta_train_second_phase()),
+        ),
         "Measured on the CPU: 41 + 47 + 10 minutes; held-out after 0 / 1 / 10 updates 28.9 / 30.5 / 31.2 dB.",
     ),
     ("mzsr-plus", "cpu"): Recipe(
-        (_FIRST, Stage("plus", PretrainConfig.plus())),
+        (_FIRST, Stage("plus", presets.pretrain_plus())),
         "Measured on the CPU: 41 + 96 minutes on one core; held-out 32.66 dB.",
         inputs.Restored(mu=5e-4, next_mu=1e-3, passes=2, final_mu=3e-3),
     ),
     ("mzsr-x4", "cpu"): Recipe(
-        (_FIRST, Stage("meta-train-x4", fourfold())),
+        (_FIRST, Stage("meta-train-x4", presets.meta_train_fourfold())),
         "Measured on the CPU: 41 + 45 minutes, half a core; held-out after 0 / 1 / 10 updates 26.9 / 27.1 / 27.2 dB.",
     ),
     ("mzsr-plus-multi", "cpu"): Recipe(
-        (_FIRST, Stage("plus", PretrainConfig.plus()), Stage("several", several())),
+        (_FIRST, Stage("plus", presets.pretrain_plus()), Stage("several", presets.pretrain_several())),
         "Measured on the CPU: 41 + 96 + 76 minutes, the last on half a core; held-out, all three scales, 30.10 dB.",
         inputs.Restored(mu=5e-4, next_mu=1e-3, passes=2, final_mu=3e-3),
     ),
@@ -134,7 +122,7 @@ _RECIPES = {
         (_GPU_FIRST, Stage("meta-train-x4", replace(_GPU_META, scales=(4,), kernel_size=21, patch=96))), _NOT_RUN
     ),
     ("mzsr-plus-multi", "gpu"): Recipe(
-        (_GPU_FIRST, _GPU_PLUS, Stage("several", _gpu_pretrain(several(), 16, 144))), _NOT_RUN
+        (_GPU_FIRST, _GPU_PLUS, Stage("several", _gpu_pretrain(presets.pretrain_several(), 16, 144))), _NOT_RUN
     ),
 }
 

@@ -1,25 +1,62 @@
-"""Stage 1, large-scale training: one network learns from many pairs (paper, Section 4.1)."""
+"""The two stages of training as runs: their pictures, what is validated, and where weights come from."""
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 
 from mzsr_lib.files import InputError
-from mzsr_lib.imaging import metrics
+from mzsr_lib.imaging import metrics, picture_files
 from mzsr_lib.imaging.degradation import Degradation, DegradationPrior
 from mzsr_lib.imaging.images import centre_crop
 from mzsr_lib.models import registry, weights
-from mzsr_lib.mzsr import inputs
-from mzsr_lib.mzsr.adaptation import super_resolve
-from mzsr_lib.mzsr.networks import Network
+from mzsr_lib.mzsr import curvature, inputs
+from mzsr_lib.mzsr.adaptation import Rule, adapt, super_resolve
+from mzsr_lib.mzsr.curvature import Curvature
+from mzsr_lib.mzsr.meta_training import MetaTrainConfig, meta_gradient
+from mzsr_lib.mzsr.networks import Network, SRNetwork
 from mzsr_lib.mzsr.pretraining import PretrainConfig, pretrain_gradient
 from mzsr_lib.mzsr.settings import TrainConfig
-from mzsr_lib.mzsr.tasks import PatchSource, Pictures, read_pictures
+from mzsr_lib.mzsr.tasks import PatchSource
 from mzsr_lib.runtime import Group, generator_for
 from mzsr_lib.shapes import OtherImages
-from mzsr_lib.training.loop import Loop, Params
+from mzsr_lib.training.loop import Loop, Params, Part
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """The pictures of a run: those trained on, and those held out to watch it."""
+
+    training: list[OtherImages]
+    held_out: list[OtherImages]
+
+
+def read_pictures(folders: Sequence[str | Path], hold_out: int = 8) -> Pictures:
+    """Read every picture of the folders, and hold out some of them at even distances in the sorted list.
+
+    Parameters
+    ----------
+    folders
+        Folders with picture files.
+    hold_out
+        How many to keep for validation: the choice depends on the file names alone.
+
+    Raises
+    ------
+    InputError
+        If a folder is missing or empty, or fewer pictures than `hold_out` + 1 are there.
+    """
+    paths = [path for folder in folders for path in picture_files.paths_in(folder)]
+    if len(paths) <= hold_out:
+        raise InputError(f"There are {len(paths)} training pictures, and {hold_out} are held out: give more pictures.")
+    chosen = {i * len(paths) // hold_out for i in range(hold_out)}
+    pictures = [picture_files.load(path) for path in paths]
+    return Pictures(
+        [p for i, p in enumerate(pictures) if i not in chosen],
+        [p for i, p in enumerate(pictures) if i in chosen],
+    )
 
 
 def validation_degradations(
@@ -51,11 +88,36 @@ def held_out_psnr(
     return sum(scores) / len(scores)
 
 
-def check_input(network: Network, config: TrainConfig) -> None:
-    """Raise `InputError` unless an enlarging network is given the picture as it is, and any other an enlarged one."""
-    if (network.factor == 1) == (config.network_input == inputs.NONE):
-        wanted = "none" if network.factor > 1 else " or ".join(inputs.INPUTS)
-        raise InputError(f"The network input is {config.network_input}, and this network takes {wanted}.")
+VALIDATION_STEPS = (0, 1, 3, 10)
+SCORED_STEPS = (1, 10)
+
+
+def held_out_psnr_by_updates(
+    network: SRNetwork,
+    params: Params,
+    held_out: Sequence[OtherImages],
+    degradations: Sequence[Degradation],
+    upscaler: inputs.Upscaler = inputs.bicubic_input,
+    rule: Rule | None = None,
+) -> dict[str, float]:
+    """Return the mean PSNR (dB) on held-out pictures after `VALIDATION_STEPS` updates.
+
+    Each picture has a degradation of its own. The updates are those of `rule`, by default plain ones. The score is
+    the mean of those of `SCORED_STEPS`.
+    """
+    totals = dict.fromkeys(VALIDATION_STEPS, 0.0)
+    for hr, degradation in zip(held_out, degradations, strict=True):
+        lr = degradation(hr)
+        point = params
+        steps = adapt(network, params, lr, degradation, max(VALIDATION_STEPS), rule, upscaler)
+        for step in range(max(VALIDATION_STEPS) + 1):
+            if step > 0:
+                point, _ = next(steps)
+            if step in totals:
+                sr = super_resolve(network, point, lr, degradation, upscaler)
+                totals[step] += metrics.protocol_psnr(sr, hr, degradation.scale) / len(held_out)
+    score = sum(totals[step] for step in SCORED_STEPS) / len(SCORED_STEPS)
+    return {f"psnr_{step}": value for step, value in totals.items()} | {"score": score}
 
 
 def initial_network(init: str | Path | None, random: Network, group: Group) -> Network:
@@ -73,6 +135,27 @@ def initial_network(init: str | Path | None, random: Network, group: Group) -> N
         kind, needed = (registry.kind_of(n.settings) for n in (network, random))
         raise InputError(f"{init} is a network of the kind {kind}, and here {needed} is trained: give other weights.")
     return network
+
+
+def check_input(network: Network, config: TrainConfig) -> None:
+    """Raise `InputError` unless an enlarging network is given the picture as it is, and any other an enlarged one."""
+    if (network.factor == 1) == (config.network_input == inputs.NONE):
+        wanted = "none" if network.factor > 1 else " or ".join(inputs.INPUTS)
+        raise InputError(f"The network input is {config.network_input}, and this network takes {wanted}.")
+
+
+def provenance(
+    stage: str, config: TrainConfig, init: str | Path | None, folders: Sequence[str | Path], pictures: Pictures
+) -> dict:
+    """Return what the weights of a run say of where they come from, beside what `loop.Loop` adds."""
+    return {
+        "stage": stage,
+        "scales": list(config.scales),
+        "input": inputs.described(config.upscaler()),
+        "init": str(Path(init).name) if init else None,
+        "data": [Path(folder).name for folder in folders],
+        "pictures": {"training": len(pictures.training), "held_out": len(pictures.held_out)},
+    }
 
 
 def pretrain(
@@ -129,15 +212,74 @@ def pretrain(
     return loop.run(max_minutes, max_steps)
 
 
-def provenance(
-    stage: str, config: TrainConfig, init: str | Path | None, folders: Sequence[str | Path], pictures: Pictures
-) -> dict:
-    """Return what the weights of a run say of where they come from, beside what `loop.Loop` adds."""
-    return {
-        "stage": stage,
-        "scales": list(config.scales),
-        "input": inputs.described(config.upscaler()),
-        "init": str(Path(init).name) if init else None,
-        "data": [Path(folder).name for folder in folders],
-        "pictures": {"training": len(pictures.training), "held_out": len(pictures.held_out)},
-    }
+def learned_step(config: MetaTrainConfig, network: Network, init: str | Path | None, group: Group) -> Curvature | None:
+    """Return the inner step that is learned beside the network's weights, or None when the settings ask for none.
+
+    It goes on from the one that came with the weights of `init`.
+    """
+    if config.curvature == "none":
+        return None
+    count = config.inner_steps + config.steps_before
+    learned = Curvature(network, config.curvature, count, config.task_lr, config.curvature_sets)
+    if init is not None and (known := weights.load(init, group.device).rule) is not None:
+        learned.begin(known)
+    return learned
+
+
+def parts_of(learned: Curvature, config: MetaTrainConfig) -> list[Part]:
+    """Return the parts of a learned step, each with its own share of the learning rate."""
+    named = learned.named()
+    rates = {"log_rates": named.pop("log_rates")}
+    parts = [Part(part, speed) for part, speed in ((named, config.curvature_speed), (rates, config.rates_speed))]
+    return [part for part in parts if part.named]
+
+
+def meta_train(
+    config: MetaTrainConfig,
+    folders: Sequence[str | Path],
+    output: str | Path,
+    group: Group | None = None,
+    max_minutes: float | None = None,
+    max_steps: int | None = None,
+    init: str | Path | None = "pretrained-x2",
+    pictures: Pictures | None = None,
+) -> Path:
+    """Run stage 2, or continue it, and return the weights file.
+
+    Parameters
+    ----------
+    config, folders, output, group, max_minutes, max_steps, pictures
+        As for stage 1: see `pretrain`.
+    init
+        Weights of stage 1, by shipped name or file; None starts from random weights.
+    """
+    group = group or Group()
+    if config.tasks < group.world:
+        raise InputError(
+            f"{group.world} processes cannot share {config.tasks} task(s) an update: start fewer, or draw more tasks."
+        )
+    pictures = pictures or read_pictures(folders)
+    source = PatchSource(pictures.training, group.device)
+    distribution = config.distribution()
+    held_out = [centre_crop(p, 160, math.lcm(*config.scales) ** 2).to(group.device) for p in pictures.held_out]
+    tests = validation_degradations(config.degradations(), len(held_out), group.device)
+    network = initial_network(init, SRNetwork(generator=generator_for(config.seed, "weights")), group)
+    learned = learned_step(config, network, init, group)
+
+    def validate(values: Params) -> dict[str, float]:
+        params = {name: value for name, value in values.items() if not curvature.belongs(name)}
+        rule = curvature.from_tensors(params, values) if learned else None
+        return held_out_psnr_by_updates(network, params, held_out, tests, config.upscaler(), rule)
+
+    loop = Loop(
+        network,
+        config,
+        lambda step: meta_gradient(network, source, config, distribution, group, step, learned),
+        validate,
+        output,
+        group,
+        provenance("meta-train", config, init, folders, pictures),
+        parts_of(learned, config) if learned else (),
+        curvature.finished if learned else dict,
+    )
+    return loop.run(max_minutes, max_steps)

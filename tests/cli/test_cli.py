@@ -14,11 +14,12 @@ from PIL import Image
 from mzsr_lib import files
 from mzsr_lib.benchmark import selfcheck
 from mzsr_lib.cli import main, training
+from mzsr_lib.files import InputError
 from mzsr_lib.imaging import degradation, kernel_files, picture_files
 from mzsr_lib.models import weights
 from mzsr_lib.mzsr.networks import SRNetwork
 from mzsr_lib.runtime import generator_for
-from mzsr_lib.training import loop
+from mzsr_lib.training import loop, presets
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -392,3 +393,10 @@ def test_two_processes_train_together(given, tmp_path):
 
 def test_commands_are_what_the_help_promises():
     assert all(command.__doc__ and "Example: mzsr" in command.__doc__ for command in main.COMMANDS.values())
+
+
+def test_the_presets_are_those_of_the_library():
+    assert tuple(presets.PRETRAIN) == training.PRESETS
+    assert presets.META_TRAIN.keys() <= presets.PRETRAIN.keys()
+    with pytest.raises(InputError, match="no preset 'plus': choose one of paper, cpu, quick"):
+        training.meta_train_command("plus")

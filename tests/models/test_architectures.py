@@ -17,6 +17,7 @@ from mzsr_lib.mzsr.adaptation import SGD, adapt, starting_point, super_resolve
 from mzsr_lib.mzsr.networks import SRNetwork, parameter_count
 from mzsr_lib.mzsr.pretraining import PretrainConfig
 from mzsr_lib.runtime import Group, generator_for
+from mzsr_lib.training import presets
 from mzsr_lib.training.stages import initial_network, pretrain
 
 CARN = {"architecture": "carn", "channels": 4, "blocks": 2, "scales": [2, 3]}
@@ -137,15 +138,15 @@ def test_the_presets_are_what_they_say():
         counts = [
             parameter_count(registry.build(registry.settings_for(settings.network, settings.scales)))
             for settings in (
-                PretrainConfig.carn(),
-                replace(PretrainConfig.carn(), scales=(2, 3, 4), patch=48),
-                PretrainConfig.rcan_small(),
+                presets.pretrain_carn(),
+                replace(presets.pretrain_carn(), scales=(2, 3, 4), patch=48),
+                presets.pretrain_rcan_small(),
                 PretrainConfig(network=full),
                 PretrainConfig(),
             )
         ]
     assert counts == [964_163, 1_591_939, 301_203, 15_444_643, 225_091]
-    assert PretrainConfig.carn().upscaler() is inputs.unchanged_input
+    assert presets.pretrain_carn().upscaler() is inputs.unchanged_input
     assert PretrainConfig().upscaler() is inputs.bicubic_input
 
 

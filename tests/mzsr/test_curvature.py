@@ -11,10 +11,10 @@ from mzsr_lib.models import weights
 from mzsr_lib.mzsr import curvature
 from mzsr_lib.mzsr.adaptation import SGD, adapt, inner_loop, loss_of
 from mzsr_lib.mzsr.curvature import Curvature, LearnedStep
-from mzsr_lib.mzsr.meta_learning import meta_loss
-from mzsr_lib.mzsr.meta_training import meta_gradient, meta_train
+from mzsr_lib.mzsr.meta_training import meta_gradient, meta_loss
 from mzsr_lib.mzsr.tasks import PatchSource
 from mzsr_lib.runtime import Group, generator_for
+from mzsr_lib.training.stages import meta_train
 
 
 def drawn(network, kind="full", steps=3, sets=2) -> Curvature:

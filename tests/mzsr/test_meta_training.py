@@ -15,12 +15,12 @@ from mzsr_lib.imaging.degradation import Degradation
 from mzsr_lib.imaging.images import centre_crop
 from mzsr_lib.models import weights
 from mzsr_lib.mzsr.adaptation import SGD, inner_loop, loss_of
-from mzsr_lib.mzsr.meta_learning import meta_loss, step_weights
-from mzsr_lib.mzsr.meta_training import MetaTrainConfig, held_out_psnr, meta_gradient, meta_train
+from mzsr_lib.mzsr.meta_training import MetaTrainConfig, meta_gradient, meta_loss, step_weights
 from mzsr_lib.mzsr.networks import SRNetwork
 from mzsr_lib.mzsr.tasks import PatchSource, Task
 from mzsr_lib.runtime import Group, generator_for
-from mzsr_lib.training import stages
+from mzsr_lib.training import presets, stages
+from mzsr_lib.training.stages import meta_train
 
 
 def smooth_network(dtype=torch.float64) -> SRNetwork:
@@ -153,7 +153,7 @@ def test_validation_counts_updates_from_the_given_point(init):
     config = small_config()
     held_out = [centre_crop(p, 40, 4) for p in small_pictures().held_out]
     tests = stages.validation_degradations(config.degradations(), len(held_out), torch.device("cpu"))
-    scores = held_out_psnr(network, dict(network.named_parameters()), held_out, tests)
+    scores = stages.held_out_psnr_by_updates(network, dict(network.named_parameters()), held_out, tests)
     assert len({scores["psnr_0"], scores["psnr_1"], scores["psnr_10"]}) == 3
     assert scores["score"] == pytest.approx((scores["psnr_1"] + scores["psnr_10"]) / 2)
 
@@ -165,7 +165,8 @@ def test_two_processes_learn_what_one_learns(tmp_path, init):
     script.write_text(
         "from helpers import small_pictures\n"
         "from mzsr_lib import runtime\n"
-        "from mzsr_lib.mzsr.meta_training import MetaTrainConfig, meta_train\n"
+        "from mzsr_lib.mzsr.meta_training import MetaTrainConfig\n"
+        "from mzsr_lib.training.stages import meta_train\n"
         f"config = MetaTrainConfig(**{dataclasses.asdict(config)!r})\n"
         "group = runtime.join('cpu')\n"
         f"meta_train(config, [], {str(tmp_path / 'two')!r}, group, init={str(init)!r}, pictures=small_pictures())\n"
@@ -219,7 +220,7 @@ def test_defaults_are_the_papers():
     assert (config.patches, config.patch, config.steps, config.first_order) == (8, 64, 100_000, False)
     prior = config.distribution().degradations[0].kernels
     assert (prior.low, prior.high, prior.size) == (1.0, 5.0, 15)
-    assert MetaTrainConfig.cpu().first_order and MetaTrainConfig.quick().steps < 100
+    assert presets.meta_train_cpu().first_order and presets.meta_train_quick().steps < 100
 
 
 def test_gradients_of_all_tasks_are_averaged(init):

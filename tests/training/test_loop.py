@@ -20,14 +20,16 @@ from mzsr_lib.files import InputError
 from mzsr_lib.imaging import images, kernels, metrics
 from mzsr_lib.imaging.degradation import from_setting
 from mzsr_lib.models import weights
+from mzsr_lib.mzsr import pretraining
 from mzsr_lib.mzsr.inputs import bicubic_input
 from mzsr_lib.mzsr.networks import SRNetwork
+from mzsr_lib.mzsr.pretraining import PretrainConfig
 from mzsr_lib.mzsr.settings import LoopConfig
-from mzsr_lib.mzsr.tasks import PatchSource, Pictures
+from mzsr_lib.mzsr.tasks import PatchSource
 from mzsr_lib.runtime import Group, generator_for
-from mzsr_lib.training import stages
+from mzsr_lib.training import presets, stages
 from mzsr_lib.training.loop import Loop, Params, TrainingFailed
-from mzsr_lib.training.stages import PretrainConfig, pretrain
+from mzsr_lib.training.stages import Pictures, pretrain
 
 HERE = Path(__file__).parents[1]
 
@@ -96,7 +98,7 @@ def test_impossible_settings_of_stage_1_are_refused(name):
         PretrainConfig(**{name: IMPOSSIBLE_STAGE_1[name]})
 
 
-@pytest.mark.parametrize("preset", [PretrainConfig, PretrainConfig.cpu, PretrainConfig.quick])
+@pytest.mark.parametrize("preset", [PretrainConfig, presets.pretrain_cpu, presets.pretrain_quick])
 def test_presets_can_be_built(preset):
     assert preset().steps >= 1
 
@@ -489,7 +491,7 @@ def test_the_gradient_of_stage_1_is_that_of_the_mean_absolute_error(device):
     source = PatchSource(small_pictures().training, device)
     network = SRNetwork(4, 3, generator_for("w")).to(device)
     degradation = from_setting(kernels.named()["bicubic"]).to(device)
-    scalars = stages.pretrain_gradient(network, source, config, Group(device=device), 5)
+    scalars = pretraining.pretrain_gradient(network, source, config, Group(device=device), 5)
     hr = source.sample(config.batch, config.patch, generator_for(config.seed, 5, device=device))
     loss = (network(bicubic_input(degradation(hr), degradation)) - hr).abs().mean()
     expected = torch.autograd.grad(loss, list(network.parameters()))
@@ -518,7 +520,7 @@ def test_the_shares_of_all_processes_make_up_the_batch(device, world):
 
     def gradient(rank: int, world: int) -> torch.Tensor:
         group = Alone(rank, world, device)
-        scalars = stages.pretrain_gradient(network, source, small_config(), group, 5)
+        scalars = pretraining.pretrain_gradient(network, source, small_config(), group, 5)
         return torch.cat([scalars["loss"].flatten(), *(p.grad.flatten() for p in network.parameters())])
 
     close(sum(gradient(rank, world) for rank in range(world)), gradient(0, 1), 1e-5)

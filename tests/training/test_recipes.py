@@ -10,8 +10,8 @@ from mzsr_lib.files import InputError
 from mzsr_lib.imaging import kernels, picture_files
 from mzsr_lib.models import weights
 from mzsr_lib.mzsr.meta_training import MetaTrainConfig
-from mzsr_lib.training import recipes
-from mzsr_lib.training.stages import PretrainConfig
+from mzsr_lib.mzsr.pretraining import PretrainConfig
+from mzsr_lib.training import presets, recipes
 
 
 @pytest.fixture
@@ -67,7 +67,7 @@ def test_a_recipe_says_when_time_was_up(tmp_path, folder):
 
 @pytest.mark.parametrize(("kernel", "mode", "size"), [("g2.0d", "direct", 21), ("g1.3b", "bicubic", 21)])
 def test_a_specialist_draws_its_kernel_alone(kernel, mode, size):
-    config = replace(PretrainConfig.specialist(), kernel=kernel)
+    config = replace(presets.pretrain_specialist(), kernel=kernel)
     [prior] = config.degradations()
     for chance in (0.0, 0.99):
         drawn = prior.sample(2, chance, torch.Generator().manual_seed(0))

@@ -1,0 +1,184 @@
+"""Settings with a name, for both stages: what each is for, and what it takes."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from mzsr_lib.mzsr.meta_training import MetaTrainConfig
+from mzsr_lib.mzsr.pretraining import PretrainConfig
+
+
+def pretrain_cpu() -> PretrainConfig:
+    """Return settings for about an hour on one or two CPU cores: smaller batches, a higher rate, a cosine decay.
+
+    They count on a processor that multiplies bfloat16; on others ``precision="float32"`` is faster.
+    """
+    return PretrainConfig(
+        steps=18_000,
+        learning_rate=1e-3,
+        decay="cosine",
+        floor=1e-6,
+        warm_up=100,
+        clip=1.0,
+        ema=0.999,
+        validate_every=500,
+        batch=8,
+        patch=64,
+        precision="bfloat16",
+    )
+
+
+def pretrain_quick() -> PretrainConfig:
+    """Return settings for seconds: enough to see the loss fall, in a lesson or a test."""
+    return PretrainConfig(
+        steps=60,
+        learning_rate=1e-3,
+        decay="cosine",
+        ema=0.9,
+        log_every=5,
+        validate_every=30,
+        batch=4,
+        patch=32,
+        network={"channels": 16, "layers": 4},
+    )
+
+
+def pretrain_blind() -> PretrainConfig:
+    """Return settings for the blind network: every kernel, both ways of sampling, and none of them told.
+
+    It is where stage 2 starts, and its fair rival. About twelve minutes on two CPU cores.
+    """
+    return replace(
+        pretrain_cpu(),
+        steps=9_000,
+        learning_rate=5e-4,
+        validate_every=1_000,
+        prior_low=0.2,
+        prior_high=5.0,
+        prior_spacing="log",
+        bicubic_share=0.4,
+        plain_share=0.4,
+        batch=6,
+        patch=96,
+    )
+
+
+def pretrain_specialist() -> PretrainConfig:
+    """Return settings for a network of one kernel, to be named: the ceiling of what adapting to it can reach.
+
+    Six minutes on one CPU core, from the blind network.
+    """
+    return replace(pretrain_blind(), kernel="g2.0d", steps=2_800, learning_rate=4e-4, validate_every=400)
+
+
+def pretrain_plus() -> PretrainConfig:
+    """Return settings for the kernel-aware network: a wide prior, both ways of sampling, two passes.
+
+    About an hour and a half on one CPU core that multiplies bfloat16.
+    """
+    return replace(
+        pretrain_cpu(),
+        learning_rate=8e-4,
+        prior_low=0.2,
+        prior_spacing="log",
+        bicubic_share=0.4,
+        plain_share=0.4,
+        network_input="restored",
+        passes=2,
+        batch=4,
+        patch=96,
+    )
+
+
+def pretrain_carn() -> PretrainConfig:
+    """Return settings for CARN with all its channels and blocks, for x2 alone.
+
+    About ten minutes on one CPU core: 4,000 of its 6,000 steps took seven. The authors train
+    600,000 steps of 64 patches of 64 x 64 low-resolution px, for x2, x3 and x4 at once.
+    """
+    network = {"architecture": "carn", "channels": 64, "blocks": 3}
+    return replace(pretrain_cpu(), network=network, network_input="none", steps=6_000, patch=32)
+
+
+def pretrain_rcan_small() -> PretrainConfig:
+    """Return settings for a small RCAN (301,203 parameters, not 15.4 M).
+
+    Under ten minutes on one CPU core: 3,500 of its 6,500 steps took four.
+    """
+    network = {"architecture": "rcan", "channels": 32, "groups": 3, "blocks": 4, "reduction": 8}
+    return replace(pretrain_carn(), network=network, steps=6_500, precision="float32")
+
+
+def pretrain_several() -> PretrainConfig:
+    """Return the settings of the last stage of the kernel-aware network for scales 2 to 4 on a CPU."""
+    return replace(pretrain_plus(), scales=(2, 3, 4), kernel_size=21, steps=8000, learning_rate=4e-4)
+
+
+def meta_train_cpu() -> MetaTrainConfig:
+    """Return settings for about an hour on one or two CPU cores: first order, small episodes of the meta-test kind.
+
+    They count on a processor that multiplies bfloat16; on others ``precision="float32"`` is faster.
+    """
+    return MetaTrainConfig(
+        steps=14_000,
+        learning_rate=8e-4,
+        decay="cosine",
+        floor=1e-6,
+        warm_up=100,
+        clip=1.0,
+        ema=0.998,
+        log_every=25,
+        validate_every=250,
+        inner_steps=2,
+        tasks=4,
+        first_order=True,
+        query_weights="last",
+        episode="image",
+        patch=96,
+        patches=1,
+        precision="bfloat16",
+    )
+
+
+def meta_train_quick() -> MetaTrainConfig:
+    """Return settings for seconds: enough to see the losses move, in a lesson or a test."""
+    return MetaTrainConfig(
+        steps=20,
+        learning_rate=1e-3,
+        ema=0.9,
+        log_every=5,
+        validate_every=10,
+        inner_steps=2,
+        tasks=2,
+        patch=32,
+        patches=2,
+    )
+
+
+def meta_train_second_phase() -> MetaTrainConfig:
+    """Return the settings of the last part of stage 2 on a CPU: more inner steps on more patches."""
+    changes = {"steps": 3600, "learning_rate": 4e-4, "inner_steps": 5, "tasks": 2, "patch": 80, "patches": 2}
+    return replace(meta_train_cpu(), validate_every=300, **changes)
+
+
+def meta_train_fourfold() -> MetaTrainConfig:
+    """Return the settings of stage 2 for scale 4 on a CPU: larger patches, so that a LR-son has some pixels."""
+    changes = {"scales": (4,), "kernel_size": 21, "steps": 4000, "inner_steps": 5, "tasks": 2, "patch": 128}
+    return replace(meta_train_cpu(), **changes, patches=2)
+
+
+# By the names that the commands know; the paper's settings are the defaults.
+PRETRAIN: dict[str, Callable[[], PretrainConfig]] = {
+    "paper": PretrainConfig,
+    "cpu": pretrain_cpu,
+    "quick": pretrain_quick,
+    "blind": pretrain_blind,
+    "specialist": pretrain_specialist,
+    "plus": pretrain_plus,
+    "carn": pretrain_carn,
+    "rcan_small": pretrain_rcan_small,
+}
+META_TRAIN: dict[str, Callable[[], MetaTrainConfig]] = {
+    "paper": MetaTrainConfig,
+    "cpu": meta_train_cpu,
+    "quick": meta_train_quick,
+}
