@@ -60,9 +60,9 @@ def options(loaded: weights.Weights) -> dict[str, Option]:
     def with_input(**changes: float) -> Option:
         return lambda lr, camera: adaptation.super_resolve(network, start, lr, camera, replace(base, **changes))
 
-    def updated(steps: int, rates: Sequence[float] | None) -> Option:
+    def updated(steps: int, rule: adaptation.Rule | None) -> Option:
         def run(lr: Images, camera: Degradation) -> OtherImages:
-            *_, (params, _) = adaptation.adapt(network, start, lr, camera, steps, rates, base)
+            *_, (params, _) = adaptation.adapt(network, start, lr, camera, steps, rule, base)
             return adaptation.super_resolve(network, params, lr, camera, base)
 
         return run
@@ -80,7 +80,11 @@ def options(loaded: weights.Weights) -> dict[str, Option]:
         "the same, mu 0.00025": with_input(**{**better, "mu": 2.5e-4}),
         "the same, three passes": with_input(**better, passes=3),
     }
-    found |= {"ensemble": ensemble, "10 updates": updated(10, None), "10 updates at 0.1": updated(10, [0.1])}
+    found |= {
+        "ensemble": ensemble,
+        "10 updates": updated(10, None),
+        "10 updates at 0.1": updated(10, adaptation.SGD([0.1])),
+    }
     return found
 
 

@@ -30,7 +30,7 @@ class Explorer(widgets.VBox):
     Attributes
     ----------
     controls
-        The sliders by name: ``sliders.controls["theta"].value = 0.5`` does what moving it does.
+        The sliders by name: ``explorer.controls["theta"].value = 0.5`` does what moving it does.
     figure
         What is drawn, always the same object.
     degradation
