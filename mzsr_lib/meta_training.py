@@ -55,8 +55,8 @@ class MetaTrainConfig(TrainConfig):
     rates_speed
         The same for the logarithms of the rates.
     steps_before
-        The tasks first take up to so many steps that are not differentiated, drawn uniformly for each outer
-        update; see `meta_learning.meta_loss`.
+        In half of the outer updates the tasks first take steps that are not differentiated, from 1 to so many, all
+        equally likely; see `meta_learning.meta_loss`.
     vmap
         Tasks that are computed in one `torch.func.vmap`; 1 takes one after the other. Less time on a GPU, whose
         time goes into starting operations, and as many times the memory; more time on a CPU.
@@ -122,8 +122,8 @@ class MetaTrainConfig(TrainConfig):
 
     def before(self, step: int) -> int:
         """Return how many steps the tasks of an outer update take first, not differentiated."""
-        chance = torch.rand((), generator=generator_for(self.seed, step, "before"))
-        return int((self.steps_before + 1) * float(chance))
+        chance = float(torch.rand((), generator=generator_for(self.seed, step, "before")))
+        return math.ceil((2 * chance - 1) * self.steps_before) if chance > 0.5 else 0
 
     @classmethod
     def cpu(cls) -> "MetaTrainConfig":
