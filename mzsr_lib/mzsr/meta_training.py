@@ -4,6 +4,7 @@ The lines of the paper's Algorithm 1: `meta_gradient` is one outer update withou
 what one task adds to it (5 to 9).
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -51,8 +52,8 @@ class MetaTrainConfig(TrainConfig):
     rates_speed
         The same for the logarithms of the rates.
     steps_before
-        The tasks first take up to so many steps that are not differentiated, drawn uniformly for each outer
-        update; see `meta_training.meta_loss`.
+        In half of the outer updates the tasks first take steps that are not differentiated, from 1 to so many, all
+        equally likely; see `meta_loss`.
     vmap
         Tasks that are computed in one `torch.func.vmap`; 1 takes one after the other. Less time on a GPU, whose
         time goes into starting operations, and as many times the memory; more time on a CPU.
@@ -118,8 +119,8 @@ class MetaTrainConfig(TrainConfig):
 
     def before(self, step: int) -> int:
         """Return how many steps the tasks of an outer update take first, not differentiated."""
-        chance = torch.rand((), generator=generator_for(self.seed, step, "before"))
-        return int((self.steps_before + 1) * float(chance))
+        chance = float(torch.rand((), generator=generator_for(self.seed, step, "before")))
+        return math.ceil((2 * chance - 1) * self.steps_before) if chance > 0.5 else 0
 
 
 def step_weights(step: int, inner_steps: int, kind: str = "annealed", anneal_steps: int = 3_333) -> list[float]:
