@@ -52,8 +52,10 @@ class MetaTrainConfig(TrainConfig):
     rates_speed
         The same for the logarithms of the rates.
     steps_before
-        In half of the outer updates the tasks first take steps that are not differentiated, from 1 to so many, all
+        In some outer updates the tasks first take steps that are not differentiated, from 1 to so many, all
         equally likely; see `meta_loss`.
+    before_share
+        The share of these updates. The larger it is, the less the first update counts.
     vmap
         Tasks that are computed in one `torch.func.vmap`; 1 takes one after the other. Less time on a GPU, whose
         time goes into starting operations, and as many times the memory; more time on a CPU.
@@ -84,6 +86,7 @@ class MetaTrainConfig(TrainConfig):
     curvature_speed: float = 8.0
     rates_speed: float = 30.0
     steps_before: int = 0
+    before_share: float = 0.25
     vmap: int = 1
     query_weights: str = "annealed"
     anneal_steps: int = 3_333
@@ -101,9 +104,14 @@ class MetaTrainConfig(TrainConfig):
             raise InputError("inner_steps, tasks, patches, anneal_steps and task_lr must be positive.")
         if self.curvature not in curvature.KINDS:
             raise InputError(f"There is no curvature '{self.curvature}': choose {', '.join(curvature.KINDS)}.")
-        if min(self.curvature_sets, self.vmap, self.curvature_speed, self.rates_speed) <= 0 or self.steps_before < 0:
+        if (
+            min(self.curvature_sets, self.vmap, self.curvature_speed, self.rates_speed) <= 0
+            or self.steps_before < 0
+            or not 0 <= self.before_share <= 1
+        ):
             raise InputError(
-                "curvature_sets, vmap, curvature_speed and rates_speed must be positive, and steps_before not negative."
+                "curvature_sets, vmap, curvature_speed and rates_speed must be positive, steps_before not negative, "
+                "and before_share in [0, 1]."
             )
         if self.passes != 1:
             raise InputError(
@@ -119,8 +127,8 @@ class MetaTrainConfig(TrainConfig):
 
     def before(self, step: int) -> int:
         """Return how many steps the tasks of an outer update take first, not differentiated."""
-        chance = float(torch.rand((), generator=generator_for(self.seed, step, "before")))
-        return math.ceil((2 * chance - 1) * self.steps_before) if chance > 0.5 else 0
+        chance = float(torch.rand((), generator=generator_for(self.seed, step, "before"))) / (self.before_share or 1)
+        return math.ceil((1 - chance) * self.steps_before) if chance < 1 and self.before_share else 0
 
 
 def step_weights(step: int, inner_steps: int, kind: str = "annealed", anneal_steps: int = 3_333) -> list[float]:

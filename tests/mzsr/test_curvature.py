@@ -179,9 +179,10 @@ def test_more_processes_than_tasks_are_refused(tmp_path, init):  # noqa: F811
         meta_train(config, [], tmp_path, Group(0, 3), init=init, pictures=small_pictures())
 
 
-def test_steps_before_come_in_half_of_the_updates_all_equally_likely():
-    config = small_config(steps_before=3)
+def test_steps_before_come_in_their_share_of_the_updates_all_equally_likely():
+    config = small_config(steps_before=3, before_share=0.4)
     counts = [sum(config.before(step) == number for step in range(2_000)) for number in range(4)]
-    assert sum(counts) == 2_000 and counts[0] == pytest.approx(1_000, abs=100)
-    assert counts[1:] == pytest.approx([333] * 3, abs=80)
-    assert {small_config().before(step) for step in range(50)} == {0}
+    assert sum(counts) == 2_000 and counts[0] == pytest.approx(1_200, abs=100)
+    assert counts[1:] == pytest.approx([267] * 3, abs=70)
+    for never in (small_config(), small_config(steps_before=3, before_share=0.0)):
+        assert {never.before(step) for step in range(50)} == {0}
