@@ -12,7 +12,7 @@ from tyro.conf import OmitArgPrefixes, arg
 from mzsr_lib.cli.commands import Device
 from mzsr_lib.files import InputError, check_writable
 
-PRESETS = ("paper", "cpu", "quick", "blind", "specialist", "plus", "carn", "rcan_small")
+PRESETS = ("paper", "cpu", "quick", "blind", "specialist", "plus")
 
 Folders = Annotated[tuple[Path, ...], arg(metavar="DIR", help="One or more folders of high-resolution pictures.")]
 Output = Annotated[
@@ -24,7 +24,7 @@ Preset = Annotated[
     arg(
         metavar="|".join(PRESETS),
         help="Where the defaults below come from: the paper, or for an hour, or for seconds; for pretrain also "
-        "the blind network, a specialist of one --kernel, the kernel-aware one, and the baselines CARN and small RCAN.",
+        "the blind network, a specialist of one --kernel, and the kernel-aware one.",
     ),
 ]
 Init = Annotated[

@@ -1,10 +1,10 @@
-"""Parts that CARN and RCAN share: the up-sampler, the colour shift, an exact last layer."""
+"""Parts that CARN and RCAN share: the up-sampler and the colour shift."""
 
 import torch
 from torch import nn
+from torch.nn import functional as F
 
-from mzsr_lib.mzsr.networks import convolution
-from mzsr_lib.shapes import Images, Tensor
+from mzsr_lib.shapes import Images
 
 # Mean colour (R, G, B) of DIV2K, on which the networks of 2018 were trained; part of their released programs.
 DIV2K_MEAN = (0.4488, 0.4371, 0.4040)
@@ -13,7 +13,7 @@ DIV2K_MEAN = (0.4488, 0.4371, 0.4040)
 SHUFFLES = {2: (2,), 3: (3,), 4: (2, 2)}
 
 
-def upsampler(channels: int, scale: int, activation: bool = False) -> nn.Sequential:
+def upsampler(channels: int, scale: int, activation: bool = False, groups: int = 1) -> nn.Sequential:
     """Return what enlarges feature maps: convolutions to ``channels * step^2`` maps, each with a pixel shuffle.
 
     Parameters
@@ -24,23 +24,15 @@ def upsampler(channels: int, scale: int, activation: bool = False) -> nn.Sequent
         2, 3 or 4; 4 is two steps of 2 (Shi et al., CVPR 2016).
     activation
         Whether a ReLU stands before each shuffle.
+    groups
+        Of channels, which the convolutions do not mix.
     """
     layers: list[nn.Module] = []
     for step in SHUFFLES[scale]:
-        layers.append(convolution(channels, channels * step**2))
+        layers.append(nn.Conv2d(channels, channels * step**2, 3, padding=1, groups=groups))
         layers += [nn.ReLU()] if activation else []
         layers.append(nn.PixelShuffle(step))
     return nn.Sequential(*layers)
-
-
-def exactly(layer: nn.Module, features: Tensor) -> Tensor:
-    """Return what a layer makes of features, in the precision of its weights, whatever autocast says.
-
-    A network that ends with the picture itself, and not with what is added to one, needs this: 8 bits of
-    bfloat16 are less than those of a picture.
-    """
-    with torch.autocast(features.device.type, enabled=False):
-        return layer(features.to(next(layer.parameters()).dtype))
 
 
 class ColourShift(nn.Module):
@@ -59,5 +51,4 @@ class ColourShift(nn.Module):
 
     def forward(self, image: Images) -> Images:
         """Return the shifted picture, of the same shape."""
-        # Sums and products, since autocast would round a convolution to bfloat16.
-        return (self.weight * image[:, None]).sum(dim=2) + self.bias[:, None, None]
+        return F.conv2d(image, self.weight, self.bias)

@@ -1,10 +1,10 @@
-"""RCAN, a residual network with channel attention (Zhang et al., ECCV 2018), as a baseline."""
+"""RCAN, a residual network with channel attention (Zhang et al., ECCV 2018), to be compared with."""
 
 import torch
 from torch import nn
 
 from mzsr_lib.files import InputError
-from mzsr_lib.models.layers import DIV2K_MEAN, ColourShift, exactly, upsampler
+from mzsr_lib.models.layers import DIV2K_MEAN, ColourShift, upsampler
 from mzsr_lib.mzsr.networks import Network, convolution, initialise
 from mzsr_lib.shapes import Images, OtherImages, Planes
 
@@ -95,8 +95,7 @@ class RCAN(Network):
         self.upsampler = upsampler(channels, scale)
         self.exit = convolution(channels, 3)
         self.unshift = ColourShift(tuple(RANGE * c for c in DIV2K_MEAN))
-        ends = {module.end for module in self.groups} | {m.body[-1] for m in self.modules() if isinstance(m, Block)}
-        initialise(self, generator, small={*ends, self.end, self.exit})
+        initialise(self, generator)
 
     @property
     def reach(self) -> int:
@@ -116,4 +115,4 @@ class RCAN(Network):
         """Return the picture (B, 3, factor * h, factor * w) of a low-resolution one (B, 3, h, w) in [0, 1]."""
         features = self.entry(self.shift(RANGE * image))
         features = features + self.end(self.groups(features))
-        return self.unshift(exactly(self.exit, self.upsampler(features))) / RANGE
+        return self.unshift(self.exit(self.upsampler(features))) / RANGE

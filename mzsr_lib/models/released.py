@@ -94,7 +94,17 @@ def _scale(path: Path, state: State, prefix: str, channels: int) -> int:
 def _carn(path: Path, state: State) -> CARN:
     channels, blocks = _channels(path, state, "entry.weight"), _count(r"c(\d+)\.body\.0\.weight$", state) - 1
     scales = [scale for scale in (2, 3, 4) if f"upsample.up{scale}.body.0.weight" in state]
-    return CARN(channels, max(blocks, 1), scales or [_scale(path, state, "upsample.up.body.", channels)])
+    scales = scales or [_scale(path, state, "upsample.up.body.", channels)]
+    return CARN(channels, max(blocks, 1), scales, _groups(state, channels))
+
+
+def _groups(state: State, channels: int) -> int | None:
+    """Return the groups of CARN-M, which has one block in each cascade; CARN has no such number."""
+    weight = state.get("b1.b1.body.0.weight")
+    if "b1.b2.body.0.weight" in state or weight is None or weight.ndim != 4:
+        return None
+    each = max(weight.shape[1], 1)
+    return None if channels % each else channels // each
 
 
 def _rcan(path: Path, state: State) -> RCAN:

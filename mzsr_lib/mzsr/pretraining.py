@@ -26,8 +26,7 @@ class PretrainConfig(TrainConfig):
     patch
         Side of the high-resolution patches, px.
     network
-        Arguments of the network: by default the paper's 8 convolutions of 64 channels, 225,091 parameters. Of another
-        network also its ``"architecture"``, see `registry.build`; its scales are those above.
+        Arguments of the network: by default the paper's 8 convolutions of 64 channels, 225,091 parameters.
     """
 
     steps: int = 800_000
@@ -39,7 +38,7 @@ class PretrainConfig(TrainConfig):
     plain_share: float = 1.0
     batch: int = 32
     patch: int = 96
-    network: Mapping[str, int | str] = field(default_factory=lambda: {"channels": 64, "layers": 8})
+    network: Mapping[str, int] = field(default_factory=lambda: {"channels": 64, "layers": 8})
 
     def __post_init__(self):
         super().__post_init__()
@@ -68,17 +67,15 @@ def pretrain_gradient(
     degradation = draw_degradation(config.degradations(), config.batch, (config.seed, step), generator)
     mine = slice(group.rank, None, group.world)
     hr, degradation = hr[mine], degradation.part(mine)
-    lr, chosen = degradation(hr), network.at(degradation.scale)
+    lr = degradation(hr)
 
     def run(given: Images) -> OtherImages:
         with config.autocast(given.device):
-            return chosen(given.contiguous(memory_format=torch.channels_last)).float()
+            return network(given.contiguous(memory_format=torch.channels_last)).float()
 
     outputs = [output for _, output in inputs.run_passes(run, lr, degradation, config.upscaler())]
     losses = torch.stack([F.l1_loss(output, hr) for output in outputs]) * (len(hr) / config.batch)
     network.zero_grad(set_to_none=True)
     losses.mean().backward()
-    for unused in (p for p in network.parameters() if p.grad is None):  # the up-samplers of other scales
-        unused.grad = torch.zeros_like(unused)
     group.sum_([*(p.grad for p in network.parameters()), total := losses.detach()])
     return {"loss": total.mean(), "last_loss": total[-1]}

@@ -104,8 +104,7 @@ class TrainConfig(LoopConfig):
     plain_share
         Share, among these, without any blur before it.
     network_input
-        ``"bicubic"``, the paper's, or ``"restored"``, with the known kernel; ``"none"`` for a network that enlarges
-        the picture itself. See `inputs`.
+        ``"bicubic"``, the paper's, or ``"restored"``, with the known kernel; see `inputs`.
     mu
         Trust in the prior of the restoration; see `restoration.restore`.
     next_mu
@@ -134,7 +133,7 @@ class TrainConfig(LoopConfig):
         super().__post_init__()
         if self.precision not in PRECISIONS:
             raise InputError(f"There is no precision '{self.precision}': choose {' or '.join(PRECISIONS)}.")
-        if self.network_input not in (*inputs.INPUTS, inputs.NONE):
+        if self.network_input not in inputs.INPUTS:
             raise InputError(f"There is no network input '{self.network_input}': choose {' or '.join(inputs.INPUTS)}.")
         if not self.scales or len(set(self.scales)) < len(self.scales):
             raise InputError(f"The scales are {list(self.scales)}: give one or more of 2, 3 and 4, each once.")

@@ -89,25 +89,6 @@ def pretrain_plus() -> PretrainConfig:
     )
 
 
-def pretrain_carn() -> PretrainConfig:
-    """Return settings for CARN with all its channels and blocks, for x2 alone.
-
-    About ten minutes on one CPU core: 4,000 of its 6,000 steps took seven. The authors train
-    600,000 steps of 64 patches of 64 x 64 low-resolution px, for x2, x3 and x4 at once.
-    """
-    network = {"architecture": "carn", "channels": 64, "blocks": 3}
-    return replace(pretrain_cpu(), network=network, network_input="none", steps=6_000, patch=32)
-
-
-def pretrain_rcan_small() -> PretrainConfig:
-    """Return settings for a small RCAN (301,203 parameters, not 15.4 M).
-
-    Under ten minutes on one CPU core: 3,500 of its 6,500 steps took four.
-    """
-    network = {"architecture": "rcan", "channels": 32, "groups": 3, "blocks": 4, "reduction": 8}
-    return replace(pretrain_carn(), network=network, steps=6_500, precision="float32")
-
-
 def pretrain_several() -> PretrainConfig:
     """Return the settings of the last stage of the kernel-aware network for scales 2 to 4 on a CPU."""
     return replace(pretrain_plus(), scales=(2, 3, 4), kernel_size=21, steps=8000, learning_rate=4e-4)
@@ -174,8 +155,6 @@ PRETRAIN: dict[str, Callable[[], PretrainConfig]] = {
     "blind": pretrain_blind,
     "specialist": pretrain_specialist,
     "plus": pretrain_plus,
-    "carn": pretrain_carn,
-    "rcan_small": pretrain_rcan_small,
 }
 META_TRAIN: dict[str, Callable[[], MetaTrainConfig]] = {
     "paper": MetaTrainConfig,

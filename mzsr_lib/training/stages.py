@@ -137,13 +137,6 @@ def initial_network(init: str | Path | None, random: Network, group: Group) -> N
     return network
 
 
-def check_input(network: Network, config: TrainConfig) -> None:
-    """Raise `InputError` unless an enlarging network is given the picture as it is, and any other an enlarged one."""
-    if (network.factor == 1) == (config.network_input == inputs.NONE):
-        wanted = "none" if network.factor > 1 else " or ".join(inputs.INPUTS)
-        raise InputError(f"The network input is {config.network_input}, and this network takes {wanted}.")
-
-
 def provenance(
     stage: str, config: TrainConfig, init: str | Path | None, folders: Sequence[str | Path], pictures: Pictures
 ) -> dict:
@@ -190,9 +183,7 @@ def pretrain(
     group = group or Group()
     if config.batch < group.world:
         raise InputError(f"{group.world} processes cannot share a batch of {config.batch}: start fewer.")
-    settings = registry.settings_for(config.network, config.scales)
-    random = registry.build(settings, generator_for(config.seed, "weights"))
-    check_input(random, config)
+    random = registry.build(config.network, generator_for(config.seed, "weights"))
     pictures = pictures or read_pictures(folders)
     source = PatchSource(pictures.training, group.device)
     held_out = [centre_crop(p, 192, math.lcm(*config.scales)).to(group.device) for p in pictures.held_out]

@@ -47,6 +47,10 @@ WRONG = {
         lambda: carn_state() | {"b1.b1.body.0.weight": torch.zeros(4, 1, 3, 3)},
         "'b1.b1.body.0.weight' is 4 x 1 x 3 x 3, not 4 x 4 x 3 x 3",
     ),
+    "carn-m: odd groups": (
+        lambda: carn_state(groups=2) | {"b1.b1.body.0.weight": torch.zeros(4, 3, 3, 3)},
+        "'b1.b",
+    ),
     "carn: too much": (lambda: carn_state() | {"b1.b1.body.4.weight": torch.zeros(1)}, "'b1.b1.body.4.weight' belongs"),
     "rcan: a hole": (lambda: without(rcan_state(2), "body.1.body.3.weight"), "RCAN: 'body.1.body.3.weight' is missing"),
     "rcan: no attention": (
@@ -115,8 +119,9 @@ def test_nothing_is_written_into_a_released_file(tmp_path):
     assert path.read_bytes() == before
 
 
-def test_they_can_be_kept_as_a_file_of_ours_colour_shifts_included(tmp_path):
-    loaded = weights.load(saved(tmp_path, carn_state()))
+@pytest.mark.parametrize("groups", [None, 2])
+def test_they_can_be_kept_as_a_file_of_ours_colour_shifts_included(tmp_path, groups):
+    loaded = weights.load(saved(tmp_path, carn_state(groups=groups)))
     params = dict(loaded.network.named_parameters())
     weights.save(tmp_path / "ours.safetensors", loaded.network, params, loaded.provenance)
     again = weights.load(tmp_path / "ours.safetensors")
