@@ -80,6 +80,24 @@ def pick_device(name: str = "auto") -> torch.device:
     return device
 
 
+def fast_precision(device: torch.device) -> str:
+    """Return ``"bfloat16"`` where the device multiplies it in hardware, else ``"float32"``.
+
+    That is on NVIDIA GPUs from Ampere on, and on processors with AMX, where a convolution is about four times as fast.
+    """
+    if device.type == "cuda":
+        return "bfloat16" if torch.cuda.get_device_capability(device)[0] >= 8 else "float32"
+    capabilities = getattr(torch.cpu, "get_capabilities", dict)()
+    return "bfloat16" if device.type == "cpu" and capabilities.get("amx_bf16") else "float32"
+
+
+def autocast(device: torch.device, precision: str) -> contextlib.AbstractContextManager:
+    """Return the context in which convolutions run in one of `PRECISIONS`; for float32 nothing is changed."""
+    if precision == "float32":
+        return contextlib.nullcontext()
+    return torch.autocast(device.type, dtype=PRECISIONS[precision])
+
+
 def join(device: str = "auto") -> Group:
     """Join the processes that ``torchrun`` started; alone, be a group of one.
 

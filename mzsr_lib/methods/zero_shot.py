@@ -17,7 +17,7 @@ from mzsr_lib.methods.self_ensemble import VIEWS, View, symmetries, turnings, vi
 from mzsr_lib.mzsr.adaptation import Adam, Pair, Params, inner_loop, starting_point, super_resolve
 from mzsr_lib.mzsr.inputs import bicubic_input
 from mzsr_lib.mzsr.networks import SRNetwork
-from mzsr_lib.runtime import PRECISIONS, generator_for
+from mzsr_lib.runtime import PRECISIONS, autocast, generator_for
 from mzsr_lib.shapes import Images, OtherImages
 
 
@@ -162,9 +162,8 @@ def learn(network: SRNetwork, lr: Images, degradation: Degradation, config: Zero
     son = degradation(target, generator_for(config.seed, "son", device=lr.device))
     rule, recent = Adam(config.learning_rate), []
     updates = inner_loop(network, starting_point(network), father_and_son(lr, degradation, config), rule, config.steps)
-    dtype = PRECISIONS[config.precision]
     for step in range(1, config.steps + 1):
-        with torch.autocast(lr.device.type, dtype=dtype, enabled=dtype is not None):
+        with autocast(lr.device, config.precision):
             params, _ = next(updates)
         rate, error = rule.rate, None
         if step % config.check_every == 0:

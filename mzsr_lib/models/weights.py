@@ -146,12 +146,15 @@ def doubt(provenance: Mapping, degradation: Degradation) -> str | None:
     return KernelPrior(low, high).doubt(degradation.kernel.cpu())
 
 
-def load(name: str | Path, device: torch.device | str = "cpu") -> Weights:
-    """Load shipped weights by name, any weights file of this library, or a released one (see `released`)."""
+def load(name: str | Path, device: torch.device | str = "cpu", precision: str = "float32") -> Weights:
+    """Load shipped weights by name, any weights file of this library, or a released one (see `released`).
+
+    `precision` is that of the network's convolutions, see `networks.Network`.
+    """
     path = locate(name)
     if released.is_released(path):
         network, provenance = released.read(path)
-        return Weights(str(name), _ready(network, device), provenance)
+        return Weights(str(name), _ready(network, device, precision), provenance)
     provenance = read_provenance(path)
     network = registry.build(provenance["network"])
     with safe_open(str(path), framework="pt") as opened:
@@ -163,10 +166,11 @@ def load(name: str | Path, device: torch.device | str = "cpu") -> Weights:
         raise InputError(f"The weights in {path} do not fit the network that the file describes.") from None
     shown = path.stem if path.parent == FOLDER else str(name)
     rule = curvature.from_tensors((name for name, _ in network.named_parameters()), step) if step else None
-    return Weights(shown, _ready(network, device), provenance, rule)
+    return Weights(shown, _ready(network, device, precision), provenance, rule)
 
 
-def _ready(network: Network, device: torch.device | str) -> Network:
+def _ready(network: Network, device: torch.device | str, precision: str) -> Network:
+    network.precision = precision
     return network.to(device, memory_format=torch.channels_last).eval()
 
 

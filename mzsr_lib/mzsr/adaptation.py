@@ -12,6 +12,7 @@ from mzsr_lib.imaging.degradation import Degradation
 from mzsr_lib.mzsr.inputs import Upscaler, bicubic_input, run_passes
 from mzsr_lib.mzsr.networks import Network
 from mzsr_lib.mzsr.tiling import Tile, tiles
+from mzsr_lib.runtime import autocast
 from mzsr_lib.shapes import Images, OtherImages, Tensor
 
 Params = dict[str, Tensor]
@@ -57,7 +58,8 @@ class Adam:
 
 def output_of(network: Network, params: Params, inputs: Images) -> OtherImages:
     """Return what the network with these parameters makes of its input."""
-    return functional_call(network, params, (inputs,))
+    with autocast(inputs.device, network.precision):
+        return functional_call(network, params, (inputs,))
 
 
 def loss_of(network: Network, params: Params, pair: Pair, border: int = 0) -> Tensor:

@@ -18,7 +18,7 @@ from mzsr_lib.mzsr.curvature import Curvature
 from mzsr_lib.mzsr.networks import SRNetwork
 from mzsr_lib.mzsr.settings import TrainConfig
 from mzsr_lib.mzsr.tasks import PatchSource, Task, TaskDistribution
-from mzsr_lib.runtime import Group, generator_for
+from mzsr_lib.runtime import Group, autocast, generator_for
 from mzsr_lib.shapes import Scalar, Tensor
 
 QUERY_WEIGHTS = ("annealed", "uniform", "last")
@@ -251,7 +251,7 @@ def meta_gradient(
     sums = torch.zeros(3, device=source.device)
     for some in together(tasks, config.vmap):
         rule = learned_step.rule() if learned_step else SGD([config.task_lr])
-        with config.autocast(source.device):
+        with autocast(source.device, config.precision):
             losses = meta_losses if len(some) > 1 else _alone
             loss, *others = losses(network, params, some, rule, weighting, order, before)
         # The graph of the inner loop is the memory of this method: it ends here.

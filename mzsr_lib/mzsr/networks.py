@@ -18,10 +18,14 @@ class Network(nn.Module):
         The arguments that make the network again, without weights: what a weights file keeps.
     factor
         Output pixels for each input pixel, along a side.
+    precision
+        Of its convolutions when it adapts or super-resolves, one of `runtime.PRECISIONS`; weights, losses and
+        the steps stay in float32.
     """
 
     settings: dict
     factor: int
+    precision: str = "float32"
 
     @property
     def reach(self) -> int:

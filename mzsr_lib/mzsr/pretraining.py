@@ -11,7 +11,7 @@ from mzsr_lib.mzsr import inputs
 from mzsr_lib.mzsr.networks import Network
 from mzsr_lib.mzsr.settings import TrainConfig
 from mzsr_lib.mzsr.tasks import PatchSource, draw_degradation
-from mzsr_lib.runtime import Group, generator_for
+from mzsr_lib.runtime import Group, autocast, generator_for
 from mzsr_lib.shapes import Images, OtherImages, Tensor
 
 
@@ -70,7 +70,7 @@ def pretrain_gradient(
     lr = degradation(hr)
 
     def run(given: Images) -> OtherImages:
-        with config.autocast(given.device):
+        with autocast(given.device, config.precision):
             return network(given.contiguous(memory_format=torch.channels_last)).float()
 
     outputs = [output for _, output in inputs.run_passes(run, lr, degradation, config.upscaler())]

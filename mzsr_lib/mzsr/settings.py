@@ -3,8 +3,6 @@
 import math
 from dataclasses import dataclass
 
-import torch
-
 from mzsr_lib.files import InputError
 from mzsr_lib.imaging.degradation import DegradationPrior
 from mzsr_lib.imaging.kernel_files import parse
@@ -155,8 +153,3 @@ class TrainConfig(LoopConfig):
     def upscaler(self) -> inputs.Upscaler:
         """Return what makes the network's input."""
         return inputs.named(self.network_input, self.mu, self.next_mu, self.passes)
-
-    def autocast(self, device: torch.device) -> torch.autocast:
-        """Return the context in which the network runs with the precision of these settings."""
-        dtype = PRECISIONS[self.precision]
-        return torch.autocast(device.type, dtype=dtype, enabled=dtype is not None)

@@ -8,7 +8,7 @@ from mzsr_lib.files import InputError
 from mzsr_lib.imaging import kernels
 from mzsr_lib.imaging.degradation import Degradation
 from mzsr_lib.mzsr import adaptation
-from mzsr_lib.mzsr.adaptation import SGD, Adam, inner_loop, loss_of, starting_point
+from mzsr_lib.mzsr.adaptation import SGD, Adam, adapt, inner_loop, loss_of, starting_point, super_resolve
 from mzsr_lib.mzsr.networks import SRNetwork
 from mzsr_lib.runtime import generator_for
 
@@ -114,3 +114,16 @@ def test_rates_are_those_of_the_authors_program():
     assert adaptation.meta_test_rates(Degradation(kernel, 2, "direct"))[-1] == 5e-3
     assert adaptation.meta_test_rates(Degradation(kernel, 2, "bicubic")) == [1e-2, 1e-2, 1e-2, 1e-3]
     assert adaptation.meta_test_rates(Degradation(kernel, 4, "direct"))[-1] == 1e-3
+
+
+def test_the_precision_of_a_network_is_that_of_its_convolutions_alone():
+    network, lr = SRNetwork(generator=generator_for("net")), picture(24, 24)
+    camera = Degradation(torch.ones(1, 1))
+    exact = super_resolve(network, starting_point(network), lr, camera)
+    network.precision = "bfloat16"
+    *_, (params, loss) = adapt(network, starting_point(network), lr, camera, 2)
+    assert loss.dtype == torch.float32
+    assert all(value.dtype == torch.float32 for value in params.values())
+    fast = super_resolve(network, starting_point(network), lr, camera)
+    assert fast.dtype == torch.float32
+    assert 0 < (fast - exact).abs().max() < 0.01
