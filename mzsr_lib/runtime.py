@@ -6,6 +6,7 @@ import os
 import signal
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from typing import Literal
 
 import torch
 from torch import distributed
@@ -14,7 +15,8 @@ from mzsr_lib.files import InputError
 from mzsr_lib.shapes import Tensor
 
 # How the convolutions are computed: the data type of the autocast, or None for the weights' own.
-PRECISIONS = {"float32": None, "bfloat16": torch.bfloat16}
+Precision = Literal["float32", "bfloat16"]
+PRECISIONS: dict[Precision, torch.dtype | None] = {"float32": None, "bfloat16": torch.bfloat16}
 
 
 def generator_for(*key: int | str, device: torch.device | str = "cpu") -> torch.Generator:
@@ -80,7 +82,7 @@ def pick_device(name: str = "auto") -> torch.device:
     return device
 
 
-def fast_precision(device: torch.device) -> str:
+def fast_precision(device: torch.device) -> Precision:
     """Return ``"bfloat16"`` where the device multiplies it in hardware, else ``"float32"``.
 
     That is on NVIDIA GPUs from Ampere on, and on processors with AMX, where a convolution is about four times as fast.
@@ -91,7 +93,7 @@ def fast_precision(device: torch.device) -> str:
     return "bfloat16" if device.type == "cpu" and capabilities.get("amx_bf16") else "float32"
 
 
-def autocast(device: torch.device, precision: str) -> contextlib.AbstractContextManager:
+def autocast(device: torch.device, precision: Precision) -> contextlib.AbstractContextManager:
     """Return the context in which convolutions run in one of `PRECISIONS`; for float32 nothing is changed."""
     if precision == "float32":
         return contextlib.nullcontext()

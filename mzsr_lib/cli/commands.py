@@ -5,7 +5,7 @@ The library is imported inside the functions, so that help comes at once.
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from tyro.conf import Positional, arg
 
@@ -20,10 +20,10 @@ Kernel = Annotated[
         "as 4.0,1.0,-0.5 (two variances in px^2 and an angle in radians); or a .mat, .npy or .png file.",
     ),
 ]
-Scale = Annotated[int, arg(metavar="2|3|4", help="Size of the high resolution / size of the low resolution.")]
+Scale = Annotated[Literal[2, 3, 4], arg(help="Size of the high resolution / size of the low resolution.")]
 Mode = Annotated[
-    str | None,
-    arg(metavar="direct|bicubic", help="How pixels are dropped after the blur; by default as the kernel's name says."),
+    Literal["direct", "bicubic"] | None,
+    arg(help="How pixels are dropped after the blur; by default as the kernel's name says."),
 ]
 METHODS = "nearest, bilinear, bicubic, aligned, landweber, tikhonov, pretrained, mzsr, mzsr-plus, zssr, carn, rcan"
 Seed = Annotated[int, arg(help="Everything random follows from it.")]
@@ -230,7 +230,7 @@ def weights_list() -> None:
 
 def reproduce(
     profile: Annotated[
-        str, arg(metavar="quick|full", help="quick: minutes, no download; full: the paper's scale.")
+        Literal["quick", "full"], arg(help="quick: minutes, no download; full: the paper's scale.")
     ] = "quick",
     only: Annotated[str | None, arg(metavar="NN", help="Run this notebook alone.")] = None,
     start: Annotated[str | None, arg(name="from", metavar="NN", help="Run from this notebook on.")] = None,

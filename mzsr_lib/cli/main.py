@@ -7,14 +7,11 @@ in the environment the traceback is shown as well.
 import contextlib
 import functools
 import io
-import itertools
 import os
-import re
 import sys
 import traceback
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
-import tyro
 from tyro.extras import SubcommandApp
 
 from mzsr_lib import __version__
@@ -25,29 +22,29 @@ Command = Callable[..., None]
 
 DESCRIPTION = "Meta-transfer learning for zero-shot super-resolution. Help for a command: mzsr COMMAND --help."
 
-COMMANDS: dict[tuple[str, ...], Command] = {
-    ("degrade",): commands.degrade,
-    ("upscale",): commands.upscale,
-    ("evaluate",): commands.evaluate,
-    ("tables",): tables.tables,
-    ("selfcheck",): commands.selfcheck,
-    ("data", "list"): commands.data_list,
-    ("data", "fetch"): commands.data_fetch,
-    ("weights", "list"): commands.weights_list,
-    ("reproduce",): commands.reproduce,
-    ("train-all",): training.train_all,
+COMMANDS: dict[str, Command] = {
+    "degrade": commands.degrade,
+    "upscale": commands.upscale,
+    "evaluate": commands.evaluate,
+    "tables": tables.tables,
+    "selfcheck": commands.selfcheck,
+    "reproduce": commands.reproduce,
+    "train-all": training.train_all,
 }
-
-# Their flags are the fields of a config, and their defaults those of a preset: made when they are asked for.
-TRAINING: dict[tuple[str, ...], Callable[[str], Command]] = {
-    ("pretrain",): training.pretrain_command,
-    ("meta-train",): training.meta_train_command,
+# A group is made when it is asked for, since the flags of a training are the fields of its config.
+GROUPS: dict[str, tuple[str, Callable[[], Mapping[str, Command]]]] = {
+    "data": (
+        "The data sets of the paper.",
+        lambda: {"list": commands.data_list, "fetch": commands.data_fetch},
+    ),
+    "weights": ("The weights that come with the package.", lambda: {"list": commands.weights_list}),
+    "pretrain": ("Stage 1: train a network on many pairs. Without a preset the paper's.", training.pretrain_presets),
+    "meta-train": (
+        "Stage 2: meta-train a starting point from which a few gradient steps fit any blur kernel. Without a preset "
+        "the paper's.",
+        training.meta_train_presets,
+    ),
 }
-TRAINING_HELP = {
-    ("pretrain",): "Stage 1: train a network on many pairs.",
-    ("meta-train",): "Stage 2: meta-train a starting point from which a few gradient steps fit any blur kernel.",
-}
-GROUP_HELP = {"data": "The data sets of the paper.", "weights": "The weights that come with the package."}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -82,20 +79,48 @@ def parse(words: list[str]) -> Callable[[], None]:
     Raises
     ------
     InputError
-        If they make no command.
+        If the settings of a training cannot be.
     SystemExit
-        After help was shown.
+        After help was shown, or what is wrong with the words: tyro says that.
     """
     if words == ["--version"]:
         return lambda: print(f"mzsr {__version__}")
-    for name in (*COMMANDS, *TRAINING):
-        if tuple(words[: len(name)]) == name:
-            command = COMMANDS.get(name) or TRAINING[name](training.preset_in(words))
-            program, rest = f"mzsr {' '.join(name)}", words[len(name) :]
-            with _complaints(program, rest):
-                return tyro.cli(_postponed(command), prog=program, args=rest)
-    with _complaints("mzsr", words):
-        return _overview().cli(prog="mzsr", description=DESCRIPTION, args=words)
+    complaint = io.StringIO()
+    try:
+        with contextlib.redirect_stderr(complaint):
+            return application(words[:2]).cli(prog="mzsr", description=DESCRIPTION, args=words)
+    except SystemExit as stop:
+        cause: BaseException | None = stop
+        while cause := cause.__context__:
+            if isinstance(cause, InputError):
+                raise cause from None
+        if _speaks():
+            sys.stderr.write(complaint.getvalue())
+        raise
+
+
+def application(named: Sequence[str] = ()) -> SubcommandApp:
+    """Return all commands: the one that is named, by one or two words, with its whole help, the others with a line."""
+    app = SubcommandApp()
+    for name, command in COMMANDS.items():
+        _add(app, name, command, named[:1] == [name])
+    for name, (text, members) in GROUPS.items():
+        if named[:1] != [name]:
+            app.command(_nothing, name=name, help=text)
+            continue
+        group = app.command(SubcommandApp(), name=name, help=text)
+        for own, command in members().items():
+            _add(group, own, command, named[1:] == [own], is_default=own == training.DEFAULT)
+    return app
+
+
+def _add(app: SubcommandApp, name: str, command: Command, whole: bool, is_default: bool = False) -> None:
+    text = None if whole else (command.__doc__ or "").partition("\n")[0]
+    app.command(name=name, help=text, is_default=is_default)(_postponed(command))
+
+
+def _nothing() -> None:
+    """Stand for a group that is not asked for."""
 
 
 def _postponed(command: Command) -> Callable[..., Callable[[], None]]:
@@ -108,54 +133,9 @@ def _postponed(command: Command) -> Callable[..., Callable[[], None]]:
     return postponed
 
 
-def _overview() -> SubcommandApp:
-    """Return all commands with the first line of their help, for whoever asks for help or mistypes a name."""
-    app = SubcommandApp()
-    groups: dict[str, SubcommandApp] = {}
-    for first, *second in (*COMMANDS, *TRAINING):
-        name = (first, *second)
-        if second and first not in groups:
-            groups[first] = app.command(SubcommandApp(), name=first, help=GROUP_HELP[first])
-        text = TRAINING_HELP.get(name) or COMMANDS[name].__doc__.partition("\n")[0]
-        groups.get(first, app).command(lambda: None, name=name[-1], help=text)
-    return app
-
-
-@contextlib.contextmanager
-def _complaints(program: str, words: Sequence[str]) -> Iterator[None]:
-    """Turn tyro's framed complaint about a command line into an `InputError` of one sentence."""
-    complaint = io.StringIO()
-    try:
-        with contextlib.redirect_stderr(complaint):
-            yield
-    except SystemExit as stop:
-        if stop.code in (0, None):
-            raise
-        sentence = _in_plain_words(_unframed(complaint.getvalue()), words)
-        raise InputError(f"{sentence} See '{program} --help'.") from None
-
-
-def _in_plain_words(sentence: str, words: Sequence[str]) -> str:
-    """Return a complaint about the value of a flag without Python's words for it; others as they are."""
-    found = re.match(r"Error parsing (--[\w-]+):", sentence)
-    if not found or found[1] not in words:
-        return sentence
-    given = itertools.takewhile(lambda word: not word.startswith("--"), words[words.index(found[1]) + 1 :])
-    return f"{found[1]} does not take '{' '.join(given)}'."
-
-
-def _unframed(text: str) -> str:
-    """Return the first paragraph inside tyro's frame as one line, without the help quoted in it.
-
-    The frame is drawn with box characters, or where the terminal has none with dashes and spaces.
-    """
-    plain = [line.strip("│").rstrip() for line in text.splitlines() if not line.startswith(("╭", "╰"))]
-    rules = [number for number, line in enumerate(plain) if line and not line.strip(" ─-")]
-    first = rules[0] + 1 if rules and not text.startswith("╭") else 0
-    last = next((number for number in rules if number >= first), None)
-    said = [line.strip() for line in plain[first:last] if not line.startswith(" " * 8)]
-    sentence = " ".join(" ".join(said).split()) or " ".join(text.split())
-    return sentence.rstrip(".") + "."
+def _speaks() -> bool:
+    """Say whether this process tells the user what is wrong: one does for all of a group."""
+    return os.environ.get("RANK", "0") == "0"
 
 
 def explain(error: Exception) -> tuple[str, int]:
@@ -175,6 +155,6 @@ def _fail(sentence: str, code: int) -> int:
     """Print the sentence, once for all processes of a group, and return the code."""
     if os.environ.get("MZSR_DEBUG"):
         traceback.print_exc()
-    if os.environ.get("RANK", "0") == "0":
+    if _speaks():
         print(f"mzsr: {' '.join(sentence.split())}", file=sys.stderr)
     return code

@@ -1,7 +1,7 @@
 """The command ``mzsr tables``: the paper's tables, measured."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from tyro.conf import arg
 
@@ -15,7 +15,7 @@ DataSets = Annotated[tuple[str, ...], arg(metavar="NAME", help="Data sets, or fo
 Kernels = Annotated[
     tuple[str, ...], arg(metavar="KERNEL", help="By default the paper's five; see mzsr evaluate --help.")
 ]
-Scales = Annotated[tuple[int, ...], arg(metavar="2|3|4", help="Sizes of the high resolution / the low one.")]
+Scales = Annotated[tuple[Literal[2, 3, 4], ...], arg(help="Sizes of the high resolution / the low one.")]
 Methods = Annotated[tuple[str, ...], arg(metavar="NAME", help="By default every method that can be built.")]
 Updates = Annotated[
     tuple[int, ...],

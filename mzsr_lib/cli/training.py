@@ -1,144 +1,107 @@
 """The commands ``mzsr pretrain`` and ``mzsr meta-train``: every setting of their configs is a flag.
 
-A preset chooses the defaults of all other flags, so the functions are made for a preset.
+Each has a command for every preset, which gives the defaults of the flags.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from tyro.conf import OmitArgPrefixes, arg
 
 from mzsr_lib.cli.commands import Device
 from mzsr_lib.files import InputError, check_writable
 
-PRESETS = ("paper", "cpu", "quick", "blind", "specialist", "plus")
+DEFAULT = "paper"  # the preset when none is named
 
 Folders = Annotated[tuple[Path, ...], arg(metavar="DIR", help="One or more folders of high-resolution pictures.")]
 Output = Annotated[
     Path,
     arg(metavar="DIR", help="Folder of the run: checkpoint, log, curve and weights. A run found there is continued."),
 ]
-Preset = Annotated[
-    str,
-    arg(
-        metavar="|".join(PRESETS),
-        help="Where the defaults below come from: the paper, or for an hour, or for seconds; for pretrain also "
-        "the blind network, a specialist of one --kernel, and the kernel-aware one.",
-    ),
-]
 Init = Annotated[
     str | None, arg(metavar="NAME|FILE|none", help="Weights to start from: shipped ones, a file, or none (random).")
 ]
 Model = Annotated[
-    str,
-    arg(
-        metavar="mzsr|mzsr-plus|mzsr-x4|mzsr-plus-multi",
-        help="The paper's model or the kernel-aware one, for scale 2, 4 or 2 to 4.",
-    ),
+    Literal["mzsr", "mzsr-plus", "mzsr-x4", "mzsr-plus-multi"],
+    arg(help="The paper's model or the kernel-aware one, for scale 2, 4 or 2 to 4."),
 ]
+Budget = Annotated[Literal["cpu", "gpu"], arg(help="The settings of the shipped weights, or longer ones for a GPU.")]
 MaxMinutes = Annotated[
     float | None, arg(metavar="N", help="Stop cleanly after so many minutes; the same command continues.")
 ]
 
 
-def preset_in(words: Sequence[str]) -> str:
-    """Return the preset that a command line asks for, before it is parsed: the paper's if none.
-
-    Raises
-    ------
-    InputError
-        If there is no such preset.
-    """
-    chosen = PRESETS[0]
-    for word, following in zip(words, [*words[1:], ""], strict=True):
-        if word.startswith("--preset"):
-            chosen = word.partition("=")[2] or following
-    if chosen not in PRESETS:
-        raise InputError(f"There is no preset '{chosen}': choose one of {', '.join(PRESETS)}.")
-    return chosen
-
-
-def config_of(presets: Mapping[str, Callable[[], object]], name: str) -> object:
-    """Return the config that one of the presets of a stage gives."""
-    if name not in presets:
-        raise InputError(f"This stage has no preset '{name}': choose one of {', '.join(presets)}.")
-    return presets[name]()
-
-
-def pretrain_command(name: str = "paper") -> Callable[..., None]:
-    """Return the function behind ``mzsr pretrain``, with the defaults of a preset."""
+def pretrain_presets() -> dict[str, Callable[..., None]]:
+    """Return the commands below ``mzsr pretrain``, by preset."""
     from mzsr_lib.models import weights
-    from mzsr_lib.mzsr import pretraining
+    from mzsr_lib.mzsr.pretraining import PretrainConfig
     from mzsr_lib.training import presets, stages
 
-    Config = OmitArgPrefixes[pretraining.PretrainConfig]
-    default = config_of(presets.PRETRAIN, name)
+    def command(name: str, default: PretrainConfig) -> Callable[..., None]:
+        def pretrain(
+            data: Folders,
+            output: Output,
+            init: Init = None,
+            max_minutes: MaxMinutes = None,
+            device: Device = "auto",
+            config: OmitArgPrefixes[PretrainConfig] = default,
+        ) -> None:
+            start = None if init in (None, "none") else init
+            if start:
+                weights.locate(start)
+            _run(stages.pretrain, config, data, output, max_minutes, device, init=start)
 
-    def pretrain(
-        data: Folders,
-        output: Output,
-        preset: Preset = name,
-        init: Init = None,
-        max_minutes: MaxMinutes = None,
-        device: Device = "auto",
-        config: Config = default,
-    ) -> None:
-        """Stage 1: train a network on many pairs.
+        words = f"pretrain {name} --data bsds500-train bsds500-test --output runs/pretrain --max-minutes 60"
+        return _described(pretrain, presets.PRETRAIN[name], words)
 
-        Example: mzsr pretrain --data bsds500-train bsds500-test --output runs/pretrain --preset cpu --max-minutes 60
-        """
-        start = None if init in (None, "none") else init
-        if start:
-            weights.locate(start)
-        _run(stages.pretrain, config, data, output, max_minutes, device, init=start)
-
-    return pretrain
+    return {name: command(name, preset()) for name, preset in presets.PRETRAIN.items()}
 
 
-def meta_train_command(name: str = "paper") -> Callable[..., None]:
-    """Return the function behind ``mzsr meta-train``, with the defaults of a preset."""
+def meta_train_presets() -> dict[str, Callable[..., None]]:
+    """Return the commands below ``mzsr meta-train``, by preset."""
     from mzsr_lib.models import weights
-    from mzsr_lib.mzsr import meta_training
+    from mzsr_lib.mzsr.meta_training import MetaTrainConfig
     from mzsr_lib.training import presets, stages
 
-    Config = OmitArgPrefixes[meta_training.MetaTrainConfig]
-    default = config_of(presets.META_TRAIN, name)
+    def command(name: str, default: MetaTrainConfig) -> Callable[..., None]:
+        def meta_train(
+            data: Folders,
+            output: Output,
+            init: Annotated[
+                str | None,
+                arg(
+                    metavar="NAME|FILE|none",
+                    help="Weights to start from: by default the shipped ones of stage 1 for the scale.",
+                ),
+            ] = None,
+            max_minutes: MaxMinutes = None,
+            device: Device = "auto",
+            config: OmitArgPrefixes[MetaTrainConfig] = default,
+        ) -> None:
+            start = None if init == "none" else init or f"pretrained-x{config.scales[0]}"
+            if start:
+                weights.locate(start)
+            _run(stages.meta_train, config, data, output, max_minutes, device, init=start)
 
-    def meta_train(
-        data: Folders,
-        output: Output,
-        preset: Preset = name,
-        init: Annotated[
-            str | None,
-            arg(
-                metavar="NAME|FILE|none",
-                help="Weights to start from: by default the shipped ones of stage 1 for the scale.",
-            ),
-        ] = None,
-        max_minutes: MaxMinutes = None,
-        device: Device = "auto",
-        config: Config = default,
-    ) -> None:
-        """Stage 2: meta-train a starting point from which a few gradient steps fit any blur kernel.
+        words = f"meta-train {name} --data bsds500-train --output runs/meta --first-order --max-minutes 60"
+        return _described(meta_train, presets.META_TRAIN[name], words)
 
-        Example: mzsr meta-train --data bsds500-train --output runs/meta --preset cpu --first-order --max-minutes 60
-        """
-        start = None if init == "none" else init or f"pretrained-x{config.scales[0]}"
-        if start:
-            weights.locate(start)
-        _run(stages.meta_train, config, data, output, max_minutes, device, init=start)
+    return {name: command(name, preset()) for name, preset in presets.META_TRAIN.items()}
 
-    return meta_train
+
+def _described(command: Callable[..., None], preset: Callable[[], object], words: str) -> Callable[..., None]:
+    """Give a command the first sentence of its preset, and an example, as its help."""
+    sentence = (preset.__doc__ or "").partition("\n")[0].removeprefix("Return ")
+    command.__doc__ = f"{sentence[:1].upper()}{sentence[1:]}\n\nExample: mzsr {words}"
+    return command
 
 
 def train_all(
     *,
     model: Model,
     output: Annotated[Path, arg(metavar="DIR", help="Folder of the runs. What is found there is continued.")],
-    budget: Annotated[
-        str, arg(metavar="cpu|gpu", help="The settings of the shipped weights, or longer ones for a GPU.")
-    ] = "cpu",
+    budget: Budget = "cpu",
     data: Annotated[
         tuple[Path, ...],
         arg(metavar="DIR", help="Folders of pictures; by default bsds500-train and bsds500-test, see mzsr data."),

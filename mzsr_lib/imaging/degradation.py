@@ -1,17 +1,18 @@
 """What the camera does: blur, subsample, add noise, round to 8 bits (paper, Equation 1)."""
 
 from dataclasses import dataclass, replace
+from typing import get_args
 
 import torch
 from torch.nn import functional as F
 
-from mzsr_lib.files import InputError
+from mzsr_lib.files import InputError, check_choices
 from mzsr_lib.imaging.images import check_scale, crop_to_multiple, round_to_8_bits
-from mzsr_lib.imaging.kernels import KernelPrior, OneKernel, Setting
+from mzsr_lib.imaging.kernels import KernelPrior, Mode, OneKernel, Setting
 from mzsr_lib.imaging.resize import downscale, pad_symmetric
 from mzsr_lib.shapes import Kernels, OtherPlanes, Planes
 
-MODES = ("direct", "bicubic")
+MODES = get_args(Mode)
 
 
 def blur(image: Planes, kernel: Kernels, stride: int = 1) -> OtherPlanes:
@@ -59,13 +60,12 @@ class Degradation:
 
     kernel: Kernels
     scale: int = 2
-    mode: str = "direct"
+    mode: Mode = "direct"
     noise: float = 0.0
 
     def __post_init__(self):
         check_scale(self.scale)
-        if self.mode not in MODES:
-            raise InputError(f"There is no sampling mode '{self.mode}': choose one of {', '.join(MODES)}.")
+        check_choices(self)
         if self.noise < 0:
             raise InputError(f"The noise is {self.noise}: a standard deviation cannot be negative.")
 
@@ -171,6 +171,6 @@ class DegradationPrior:
         return Degradation(kernels, self.scale, "bicubic")
 
 
-def from_setting(setting: Setting, scale: int = 2, mode: str | None = None, noise: float = 0.0) -> Degradation:
+def from_setting(setting: Setting, scale: int = 2, mode: Mode | None = None, noise: float = 0.0) -> Degradation:
     """Return the degradation of a kernel setting; `mode` overrides the setting's own."""
     return Degradation(setting.kernel, scale, mode or setting.mode, noise)

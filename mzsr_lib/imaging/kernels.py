@@ -2,12 +2,15 @@
 
 import math
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import torch
 
-from mzsr_lib.files import InputError
+from mzsr_lib.files import InputError, check_choices
 from mzsr_lib.shapes import Covariances, Eigenvalues, Kernel, Kernels
+
+Mode = Literal["direct", "bicubic"]
+Spacing = Literal["linear", "log"]
 
 TEST_SIZE = 21
 
@@ -17,7 +20,7 @@ class Setting(NamedTuple):
 
     name: str
     kernel: Kernel
-    mode: str
+    mode: Mode
 
 
 def covariance(lambda1: float | Eigenvalues, lambda2: float | Eigenvalues, theta: float | Eigenvalues) -> Covariances:
@@ -107,11 +110,10 @@ class KernelPrior:
     low: float = 1.0
     high: float = 5.0
     size: int = 15
-    spacing: str = "linear"
+    spacing: Spacing = "linear"
 
     def __post_init__(self):
-        if self.spacing not in ("linear", "log"):
-            raise InputError(f"There is no spacing '{self.spacing}': choose linear or log.")
+        check_choices(self)
         if not 0 < self.low <= self.high or self.size < 1 or self.size % 2 == 0:
             raise InputError(f"{self} is no prior: it needs 0 < low <= high and an odd size.")
 

@@ -8,8 +8,8 @@ import ipywidgets as widgets
 
 from mzsr_lib.drawing import style
 from mzsr_lib.drawing.style import GAP
-from mzsr_lib.files import InputError
 from mzsr_lib.imaging.degradation import MODES, Degradation, blur
+from mzsr_lib.imaging.kernels import Mode
 from mzsr_lib.imaging.metrics import protocol_psnr
 from mzsr_lib.imaging.resize import upscale
 from mzsr_lib.imaging.restoration import enlarge
@@ -102,11 +102,9 @@ class DegradationExplorer(Explorer):
         lambda1: float = 4.0,
         lambda2: float = 1.0,
         size: int = 15,
-        mode: str = "direct",
+        mode: Mode = "direct",
         noise: float = 0.0,
     ):
-        if mode not in MODES:
-            raise InputError(f"There is no sampling mode '{mode}': choose one of {', '.join(MODES)}.")
         self.hr = middle(hr, SMALL_SIDE, SCALE)
         figure = style.sheet(*FIVE)
         self._panels = five_panels(figure, "phase-aligned")

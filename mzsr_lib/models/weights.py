@@ -19,6 +19,7 @@ from mzsr_lib.models import registry, released
 from mzsr_lib.mzsr import curvature, inputs
 from mzsr_lib.mzsr.curvature import LearnedStep
 from mzsr_lib.mzsr.networks import Network
+from mzsr_lib.runtime import Precision
 from mzsr_lib.shapes import Tensor
 
 FOLDER = Path(__file__).parents[1] / "weights"
@@ -146,7 +147,7 @@ def doubt(provenance: Mapping, degradation: Degradation) -> str | None:
     return KernelPrior(low, high).doubt(degradation.kernel.cpu())
 
 
-def load(name: str | Path, device: torch.device | str = "cpu", precision: str = "float32") -> Weights:
+def load(name: str | Path, device: torch.device | str = "cpu", precision: Precision = "float32") -> Weights:
     """Load shipped weights by name, any weights file of this library, or a released one (see `released`).
 
     `precision` is that of the network's convolutions, see `networks.Network`.
@@ -169,8 +170,9 @@ def load(name: str | Path, device: torch.device | str = "cpu", precision: str = 
     return Weights(shown, _ready(network, device, precision), provenance, rule)
 
 
-def _ready(network: Network, device: torch.device | str, precision: str) -> Network:
-    network.precision = precision
+def _ready(network: Network, device: torch.device | str, precision: Precision) -> Network:
+    # A network that ends with the picture itself, and not with what is added to one, would round it to 8 bits.
+    network.precision = precision if network.factor == 1 else "float32"
     return network.to(device, memory_format=torch.channels_last).eval()
 
 

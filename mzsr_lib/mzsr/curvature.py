@@ -11,6 +11,7 @@ where ``x_n`` multiplies along axis n, and that of a bias is multiplied by one m
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Literal
 
 import torch
 from torch import nn
@@ -18,7 +19,7 @@ from torch import nn
 from mzsr_lib.files import InputError
 from mzsr_lib.shapes import Tensor
 
-KINDS = ("none", "rates", "full")
+Kind = Literal["none", "rates", "full"]
 RATES = "rates"
 PREFIX = "curvature"
 
@@ -102,7 +103,7 @@ class Curvature(nn.Module):
         Sets of matrices: the first steps have one each, the last set serves all later steps.
     """
 
-    def __init__(self, network: nn.Module, kind: str, steps: int, rate: float, sets: int = 1):
+    def __init__(self, network: nn.Module, kind: Kind, steps: int, rate: float, sets: int = 1):
         super().__init__()
         named = dict(network.named_parameters())
         self.names = tuple(named)

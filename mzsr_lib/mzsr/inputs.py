@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
-from typing import Protocol, runtime_checkable
+from typing import Literal, Protocol, get_args, runtime_checkable
 
 from mzsr_lib.files import InputError
 from mzsr_lib.imaging import resize, restoration
@@ -107,7 +107,8 @@ def run_passes(
         yield inputs, sr
 
 
-INPUTS = ("bicubic", "restored")
+Enlarged = Literal["bicubic", "restored"]
+INPUTS = get_args(Enlarged)
 NONE = "none"
 
 

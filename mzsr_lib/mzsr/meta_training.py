@@ -7,21 +7,21 @@ what one task adds to it (5 to 9).
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from torch.func import vmap
 
 from mzsr_lib.files import InputError
-from mzsr_lib.mzsr import curvature
 from mzsr_lib.mzsr.adaptation import SGD, Params, Rule, inner_loop, loss_of
-from mzsr_lib.mzsr.curvature import Curvature
+from mzsr_lib.mzsr.curvature import Curvature, Kind
 from mzsr_lib.mzsr.networks import SRNetwork
 from mzsr_lib.mzsr.settings import TrainConfig
-from mzsr_lib.mzsr.tasks import PatchSource, Task, TaskDistribution
+from mzsr_lib.mzsr.tasks import Episode, PatchSource, Task, TaskDistribution
 from mzsr_lib.runtime import Group, autocast, generator_for
 from mzsr_lib.shapes import Scalar, Tensor
 
-QUERY_WEIGHTS = ("annealed", "uniform", "last")
+QueryWeights = Literal["annealed", "uniform", "last"]
 
 
 @dataclass(frozen=True)
@@ -81,16 +81,16 @@ class MetaTrainConfig(TrainConfig):
     inner_steps: int = 5
     tasks: int = 5
     first_order: bool = False
-    curvature: str = "none"
+    curvature: Kind = "none"
     curvature_sets: int = 1
     curvature_speed: float = 8.0
     rates_speed: float = 30.0
     steps_before: int = 0
     before_share: float = 0.25
     vmap: int = 1
-    query_weights: str = "annealed"
+    query_weights: QueryWeights = "annealed"
     anneal_steps: int = 3_333
-    episode: str = "two-sets"
+    episode: Episode = "two-sets"
     patch: int = 64
     patches: int = 8
     query_patch: int | None = None
@@ -98,12 +98,8 @@ class MetaTrainConfig(TrainConfig):
 
     def __post_init__(self):
         super().__post_init__()
-        if self.query_weights not in QUERY_WEIGHTS:
-            raise InputError(f"There are no query weights '{self.query_weights}': choose {', '.join(QUERY_WEIGHTS)}.")
         if min(self.inner_steps, self.tasks, self.patches, self.anneal_steps) < 1 or self.task_lr <= 0:
             raise InputError("inner_steps, tasks, patches, anneal_steps and task_lr must be positive.")
-        if self.curvature not in curvature.KINDS:
-            raise InputError(f"There is no curvature '{self.curvature}': choose {', '.join(curvature.KINDS)}.")
         if (
             min(self.curvature_sets, self.vmap, self.curvature_speed, self.rates_speed) <= 0
             or self.steps_before < 0
@@ -131,7 +127,9 @@ class MetaTrainConfig(TrainConfig):
         return math.ceil((1 - chance) * self.steps_before) if chance < 1 and self.before_share else 0
 
 
-def step_weights(step: int, inner_steps: int, kind: str = "annealed", anneal_steps: int = 3_333) -> list[float]:
+def step_weights(
+    step: int, inner_steps: int, kind: QueryWeights = "annealed", anneal_steps: int = 3_333
+) -> list[float]:
     """Return the weight of the query loss after each inner step; they sum to 1.
 
     Parameters
@@ -152,8 +150,6 @@ def step_weights(step: int, inner_steps: int, kind: str = "annealed", anneal_ste
     InputError
         If the kind is unknown.
     """
-    if kind not in QUERY_WEIGHTS:
-        raise InputError(f"There are no query weights '{kind}': choose {', '.join(QUERY_WEIGHTS)}.")
     share = 0.0 if kind == "last" else 1 / inner_steps
     if kind == "annealed":
         share = max(share * (1 - step / anneal_steps), 0.03 * share)

@@ -6,6 +6,7 @@ from collections.abc import Container
 import torch
 from torch import nn
 
+from mzsr_lib.runtime import Precision
 from mzsr_lib.shapes import Images
 
 
@@ -25,7 +26,7 @@ class Network(nn.Module):
 
     settings: dict
     factor: int
-    precision: str = "float32"
+    precision: Precision = "float32"
 
     @property
     def reach(self) -> int:

@@ -9,7 +9,7 @@ from torch.nn import functional as F
 from mzsr_lib.files import InputError
 from mzsr_lib.mzsr import inputs
 from mzsr_lib.mzsr.networks import Network
-from mzsr_lib.mzsr.settings import TrainConfig
+from mzsr_lib.mzsr.settings import Decay, TrainConfig
 from mzsr_lib.mzsr.tasks import PatchSource, draw_degradation
 from mzsr_lib.runtime import Group, autocast, generator_for
 from mzsr_lib.shapes import Images, OtherImages, Tensor
@@ -31,7 +31,7 @@ class PretrainConfig(TrainConfig):
 
     steps: int = 800_000
     learning_rate: float = 4e-4
-    decay: str = "halving"
+    decay: Decay = "halving"
     floor: float = 1e-4
     validate_every: int = 5_000
     bicubic_share: float = 1.0

@@ -2,13 +2,16 @@
 
 import math
 from dataclasses import dataclass
+from typing import Literal
 
-from mzsr_lib.files import InputError
+from mzsr_lib.files import InputError, check_choices
 from mzsr_lib.imaging.degradation import DegradationPrior
 from mzsr_lib.imaging.kernel_files import parse
-from mzsr_lib.imaging.kernels import KernelPrior, OneKernel
+from mzsr_lib.imaging.kernels import KernelPrior, OneKernel, Spacing
 from mzsr_lib.mzsr import inputs
-from mzsr_lib.runtime import PRECISIONS
+from mzsr_lib.runtime import Precision
+
+Decay = Literal["halving", "cosine", "constant"]
 
 
 @dataclass(frozen=True)
@@ -47,7 +50,7 @@ class LoopConfig:
 
     steps: int = 1000
     learning_rate: float = 1e-4
-    decay: str = "constant"
+    decay: Decay = "constant"
     halve_every: int = 100_000
     floor: float = 0.0
     warm_up: int = 0
@@ -60,8 +63,7 @@ class LoopConfig:
     seed: int = 0
 
     def __post_init__(self):
-        if self.decay not in ("halving", "cosine", "constant"):
-            raise InputError(f"There is no decay '{self.decay}': choose halving, cosine or constant.")
+        check_choices(self)
         if min(self.steps, self.halve_every, self.log_every, self.validate_every, self.patience) < 1:
             raise InputError("steps, halve_every, log_every, validate_every and patience must be at least 1.")
         if self.learning_rate <= 0 or not 0 <= self.ema < 1:
@@ -117,22 +119,18 @@ class TrainConfig(LoopConfig):
     kernel: str | None = None
     prior_low: float = 1.0
     prior_high: float | None = None
-    prior_spacing: str = "linear"
+    prior_spacing: Spacing = "linear"
     kernel_size: int = 15
     bicubic_share: float = 0.0
     plain_share: float = 0.0
-    network_input: str = "bicubic"
+    network_input: inputs.Enlarged = "bicubic"
     mu: float = 1e-3
     next_mu: float = 2e-3
     passes: int = 1
-    precision: str = "float32"
+    precision: Precision = "float32"
 
     def __post_init__(self):
         super().__post_init__()
-        if self.precision not in PRECISIONS:
-            raise InputError(f"There is no precision '{self.precision}': choose {' or '.join(PRECISIONS)}.")
-        if self.network_input not in inputs.INPUTS:
-            raise InputError(f"There is no network input '{self.network_input}': choose {' or '.join(inputs.INPUTS)}.")
         if not self.scales or len(set(self.scales)) < len(self.scales):
             raise InputError(f"The scales are {list(self.scales)}: give one or more of 2, 3 and 4, each once.")
         self.degradations()

@@ -2,16 +2,19 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Literal
 
 import torch
 
-from mzsr_lib.files import InputError
+from mzsr_lib.files import InputError, check_choices
 from mzsr_lib.imaging import images
 from mzsr_lib.imaging.degradation import Degradation, DegradationPrior
 from mzsr_lib.imaging.images import centre_crop
 from mzsr_lib.mzsr.inputs import Upscaler, bicubic_input
 from mzsr_lib.runtime import generator_for
 from mzsr_lib.shapes import Images, OtherImages
+
+Episode = Literal["two-sets", "image"]
 
 
 class PatchSource:
@@ -148,15 +151,14 @@ class TaskDistribution:
     """
 
     degradations: Sequence[DegradationPrior]
-    episode: str = "two-sets"
+    episode: Episode = "two-sets"
     patch: int = 64
     patches: int = 8
     query_patch: int | None = None
     border: int = 0
 
     def __post_init__(self):
-        if self.episode not in ("two-sets", "image"):
-            raise InputError(f"There are no episodes of the kind '{self.episode}': choose two-sets or image.")
+        check_choices(self)
         side = self.patch if self.query_patch is None else self.query_patch
         if not 0 < side <= self.patch or not 0 <= 2 * self.border < side:
             raise InputError(

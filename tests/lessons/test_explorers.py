@@ -217,11 +217,9 @@ def test_a_small_picture_is_refused_and_a_wide_one_is_cut(kind):
     assert torch.equal(wide, HR[..., :44, 5:49])
 
 
-def test_only_odd_sizes_and_known_modes():
+def test_only_odd_sizes():
     with pytest.raises(InputError, match="must be odd"):
         KernelExplorer(HR, size=10)
-    with pytest.raises(InputError, match="no sampling mode"):
-        DegradationExplorer(HR, mode="nearest")
 
 
 def test_an_angle_may_be_any():

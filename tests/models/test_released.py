@@ -100,6 +100,7 @@ def test_a_file_that_is_no_archive_of_tensors_is_refused(tmp_path, contents, cap
 def test_released_weights_come_through_the_door_of_ours(tmp_path, device):
     loaded = weights.load(saved(tmp_path, rcan_state(3), "RCAN_BIX3.pt"), device)
     assert (loaded.scales, loaded.upscaler, loaded.rule) == ((3,), inputs.unchanged_input, None)
+    assert weights.load(tmp_path / "RCAN_BIX3.pt", precision="bfloat16").network.precision == "float32"
     assert weights.read_provenance(tmp_path / "RCAN_BIX3.pt") == loaded.provenance
     bicubic = from_setting(parse("bicubic"), 3).to(device)
     assert weights.doubt(loaded.provenance, bicubic) is None

@@ -152,9 +152,7 @@ def test_gradients_are_summed_over_tasks_for_the_step_too():
         close(mine.grad, parts, 1e-6)
 
 
-def test_unknown_curvature_is_refused():
-    with pytest.raises(InputError, match="none, rates, full"):
-        small_config(curvature="some")
+def test_a_negative_number_of_steps_is_refused():
     with pytest.raises(InputError, match="not negative"):
         small_config(steps_before=-1)
 

@@ -197,7 +197,6 @@ def test_tasks_of_several_scales_come_equally_often():
     ("changes", "message"),
     [
         ({"scale": 5}, "scale is 5"),
-        ({"episode": "video"}, "no episodes of the kind 'video'"),
         ({"bicubic_share": 1.5}, "bicubic tasks is 1.5"),
         ({"patch": 25}, "Patches of 25 px do not suit scale 2"),
         ({"patch": 28}, "Patches of 28 px do not suit scale 2 and kernels of 15 px.*at least 32"),

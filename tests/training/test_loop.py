@@ -77,13 +77,12 @@ def test_the_paper_s_rate_is_the_default_of_stage_1():
 
 IMPOSSIBLE = {
     "steps": 0,
-    "decay": "linear",
     "halve_every": 0,
     "ema": 1.0,
     "learning_rate": 0.0,
     "patience": 0,
 }
-IMPOSSIBLE_STAGE_1 = {"scales": (2, 2), "precision": "float8", "patch": 15, "batch": 0}
+IMPOSSIBLE_STAGE_1 = {"scales": (2, 2), "patch": 15, "batch": 0}
 
 
 @pytest.mark.parametrize("name", IMPOSSIBLE)
