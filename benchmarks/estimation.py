@@ -121,13 +121,13 @@ def searched(lr: torch.Tensor, cost: Callable[[torch.Tensor, Degradation], float
 
 def son_error(lr: torch.Tensor, camera: Degradation) -> float:
     """Return how well the picture is restored from its own son: the loss that the updates minimise."""
-    target, son = camera.son(lr)
+    target, son = camera.with_son(lr)
     return float((restoration.restore(son, camera) - target).abs().mean())
 
 
 def patch_distance(lr: torch.Tensor, camera: Degradation) -> float:
     """Return how far patches of the picture are from their nearest ones in its son (after Michaeli and Irani)."""
-    target, son = camera.son(lr)
+    target, son = camera.with_son(lr)
     wanted, given = (F.unfold(images.luma(x) / 219, 5)[0].T for x in (target, son))
     wanted = wanted[wanted.std(dim=1).argsort(descending=True)[:800]]
     wanted, given = (x - x.mean(dim=1, keepdim=True) for x in (wanted, given))

@@ -7,6 +7,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.text import Annotation, Text
 from matplotlib.transforms import Bbox, BboxBase
+from scipy.optimize import isotonic_regression
 
 from mzsr_lib.drawing.style import DPI, FONT_SIZE, GAP, INK, LINE, Drawing, sheet, text, tidy
 
@@ -84,28 +85,16 @@ def beside(axes: Axes, ends: Mapping[str, tuple[float, float]], shades: Mapping[
 def spread(places: Sequence[float], sizes: Sequence[float]) -> list[float]:
     """Return rising places moved apart, each the middle of something that takes a size, by as little as possible.
 
-    What touches is kept together as a block in the middle of where its members wanted to be.
-
     Examples
     --------
     >>> spread([0.0, 0.0, 9.0], [2.0, 2.0, 2.0])
     [-1.0, 1.0, 9.0]
     """
-    blocks: list[list[float]] = []  # start, length, members
-    for place, size in zip(places, sizes, strict=True):
-        blocks.append([place - size / 2, size, 1])
-        while len(blocks) > 1 and blocks[-2][0] + blocks[-2][1] > blocks[-1][0]:
-            (start, length, count), (other, more, added) = blocks[-2:]
-            # Each start is the mean of what its members would like; the later ones lie `length` further.
-            start = (start * count + (other - length) * added) / (count + added)
-            blocks[-2:] = [[start, length + more, count + added]]
-    edges, left = [], list(sizes)
-    for start, _, count in blocks:
-        for size in left[: int(count)]:
-            edges.append(start + size / 2)
-            start += size
-        left = left[int(count) :]
-    return edges
+    if not len(places):
+        return []
+    # How far each would stand from the first if all touched: the rest of the places must not fall.
+    touching = np.cumsum(sizes) - np.asarray(sizes) / 2
+    return (isotonic_regression(np.asarray(places) - touching).x + touching).tolist()
 
 
 def at_points(axes: Axes, titles: Mapping[str, tuple[tuple[float, float], str]]) -> list[Annotation]:

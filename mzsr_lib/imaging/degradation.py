@@ -115,8 +115,8 @@ class Degradation:
         if height % self.scale or width % self.scale:
             raise InputError(f"A picture of {width} x {height} px is no multiple of scale {self.scale}: crop it first.")
 
-    def son(self, lr: Planes) -> tuple[OtherPlanes, OtherPlanes]:
-        """Return a low-resolution picture, cropped to a multiple of the scale, and its LR-son.
+    def with_son(self, lr: Planes) -> tuple[OtherPlanes, OtherPlanes]:
+        """Return a low-resolution picture, cropped to a multiple of the scale, with its LR-son.
 
         The son is the picture degraded once more by the same kernel; the pair (son, picture) is
         what test-time learning learns from (paper, Algorithm 2).

@@ -31,7 +31,7 @@ def psnr(image: Planes, reference: OtherPlanes, data_range: float = 1.0) -> floa
     return float(10 * torch.log10(data_range**2 / error))
 
 
-def ssim(image: Luma, reference: OtherLuma, data_range: float = 255.0) -> float:
+def ssim(image: Luma, reference: OtherLuma, data_range: float = 1.0) -> float:
     """Return the structural similarity (Wang et al., TIP 2004) of two single-channel pictures.
 
     Window 11 x 11, Gaussian with sigma 1.5, no sample covariance: the arguments with which
@@ -52,31 +52,31 @@ def ssim(image: Luma, reference: OtherLuma, data_range: float = 255.0) -> float:
     return float(structural_similarity(a, b, data_range=data_range, **arguments))
 
 
-def protocol_luma(image: Images, scale: int) -> OtherLuma:
-    """Return what the paper's tables compare: 8-bit RGB, its luma as integers, without a border of `scale` px."""
+def protocol_luma(image: Images, border: int) -> OtherLuma:
+    """Return what the paper's tables compare: 8-bit RGB, its luma as integers, without a border (there `scale` px)."""
     y = luma(round_to_8_bits(image)).round()
-    if min(y.shape[-2:]) <= 2 * scale:
-        raise InputError(f"A picture of {y.shape[-1]} x {y.shape[-2]} px has nothing inside a border of {scale} px.")
-    return y[..., scale:-scale, scale:-scale]
+    if min(y.shape[-2:]) <= 2 * border:
+        raise InputError(f"A picture of {y.shape[-1]} x {y.shape[-2]} px has nothing inside a border of {border} px.")
+    return y[..., border:-border, border:-border]
 
 
-def protocol_psnr(sr: Images, hr: OtherImages, scale: int) -> float:
-    """Return the PSNR in dB as the paper measures it (Y, 8 bits, border of `scale` px left out)."""
-    return psnr(protocol_luma(sr, scale), protocol_luma(hr, scale), data_range=255)
+def protocol_psnr(sr: Images, hr: OtherImages, border: int) -> float:
+    """Return the PSNR in dB as the paper measures it (Y, 8 bits, a border left out: `scale` px)."""
+    return psnr(protocol_luma(sr, border), protocol_luma(hr, border), data_range=255)
 
 
-def score(sr: Images, hr: OtherImages, scale: int) -> Score:
+def score(sr: Images, hr: OtherImages, border: int) -> Score:
     """Return PSNR and SSIM of one super-resolved picture as the paper measures them (Y, peak 255).
 
     Parameters
     ----------
     sr, hr
         (1, 3, H, W), RGB in [0, 1].
-    scale
-        Width of the border that is left out, in pixels.
+    border
+        Width of what is left out at each side, px; in the paper's tables the scale.
     """
-    structure = ssim(protocol_luma(sr, scale), protocol_luma(hr, scale))
-    return Score(protocol_psnr(sr, hr, scale), structure)
+    structure = ssim(protocol_luma(sr, border), protocol_luma(hr, border), data_range=255)
+    return Score(protocol_psnr(sr, hr, border), structure)
 
 
 def _check_same_shape(a: Planes, b: OtherPlanes) -> None:

@@ -16,6 +16,7 @@ from mzsr_lib.imaging.degradation import Degradation
 from mzsr_lib.imaging.resize import cubic, mirror, pad_symmetric
 from mzsr_lib.shapes import Float, Kernels, OtherPlanes, Planes, Tensor
 
+MU = 1e-3  # trust in the prior, when nothing else is said
 # Low-resolution pixels of reflection around a picture, in which the wrap-around of the Fourier transform fades.
 PAD = 8
 
@@ -112,7 +113,7 @@ def least_squares(residual: Planes, kernel: Kernels, scale: int, mu: float | Flo
 
 
 def restore(
-    lr: Planes, degradation: Degradation, mu: float | Float[Tensor, ""] = 1e-3, prior: OtherPlanes | None = None
+    lr: Planes, degradation: Degradation, mu: float | Float[Tensor, ""] = MU, prior: OtherPlanes | None = None
 ) -> OtherPlanes:
     """Return the picture that minimises ``|A x - lr|^2 + mu |x - prior|^2``.
 

@@ -11,7 +11,7 @@ from mzsr_lib.files import InputError
 from mzsr_lib.imaging.degradation import Degradation
 from mzsr_lib.mzsr.inputs import Upscaler, bicubic_input, run_passes
 from mzsr_lib.mzsr.networks import Network
-from mzsr_lib.mzsr.tiling import Tile, tiles
+from mzsr_lib.mzsr.tiling import SIZE, Tile, tiles
 from mzsr_lib.runtime import autocast
 from mzsr_lib.shapes import Images, OtherImages, Tensor
 
@@ -79,11 +79,11 @@ def _piece(tile: Tile, inputs: Images) -> OtherImages:
     return tile.cut(inputs).contiguous(memory_format=torch.channels_last)
 
 
-def loss_and_gradient(network: Network, params: Params, pair: Pair) -> tuple[Tensor, list[Tensor]]:
-    """Return `loss_of` and its gradient by `params`, computed tile by tile so that memory stays bounded."""
+def loss_and_gradient(network: Network, params: Params, pair: Pair, size: int = SIZE) -> tuple[Tensor, list[Tensor]]:
+    """Return `loss_of` and its gradient by `params`, computed in tiles of `size` px so that memory stays bounded."""
     inputs, targets = pair
     total, grads = targets.new_zeros(()), [torch.zeros_like(p) for p in params.values()]
-    for tile in tiles(*inputs.shape[-2:], network.reach):
+    for tile in tiles(*inputs.shape[-2:], network.reach, size):
         large = tile.enlarged(network.factor)
         wanted = large.target(targets)
         output = large.trim(output_of(network, params, _piece(tile, inputs)))
@@ -181,7 +181,7 @@ def adapt(
     upscaler
         What makes the network's input.
     """
-    target, son = degradation.son(lr)
+    target, son = degradation.with_son(lr)
     network = network.at(degradation.scale)
     with torch.no_grad():
         # What each pass is given with the weights of the starting point: together, the batch to learn from.
@@ -196,20 +196,24 @@ def super_resolve(
     lr: Images,
     degradation: Degradation,
     upscaler: Upscaler = bicubic_input,
+    size: int = SIZE,
 ) -> OtherImages:
-    """Return the network's picture (1, 3, scale * h, scale * w) after its last pass, finished and clipped to [0, 1]."""
+    """Return the network's picture (1, 3, scale * h, scale * w) after its last pass, finished and clipped to [0, 1].
+
+    It is computed in tiles of `size` px a side.
+    """
     with torch.no_grad():
-        *_, (_, sr) = run_passes(_whole(network.at(degradation.scale), params), lr, degradation, upscaler)
+        *_, (_, sr) = run_passes(_whole(network.at(degradation.scale), params, size), lr, degradation, upscaler)
         return upscaler.finish(lr, degradation, sr).clamp(0, 1)
 
 
-def _whole(network: Network, params: Params) -> Callable[[Images], Images]:
+def _whole(network: Network, params: Params, size: int = SIZE) -> Callable[[Images], Images]:
     """Return the network with these parameters as a function of whole pictures of any size."""
 
     def run(inputs: Images) -> OtherImages:
         height, width = inputs.shape[-2:]
         output = inputs.new_empty(*inputs.shape[:-2], network.factor * height, network.factor * width)
-        for tile in tiles(height, width, network.reach):
+        for tile in tiles(height, width, network.reach, size):
             large = tile.enlarged(network.factor)
             large.target(output).copy_(large.trim(output_of(network, params, _piece(tile, inputs))))
         return output

@@ -57,7 +57,7 @@ class Restored:
         (a back-projection in closed form); 0 leaves the last output as it is.
     """
 
-    mu: float = 1e-3
+    mu: float = restoration.MU
     next_mu: float = 2e-3
     passes: int = 1
     final_mu: float = 0.0
@@ -112,7 +112,13 @@ INPUTS = get_args(Enlarged)
 NONE = "none"
 
 
-def named(kind: str, mu: float = 1e-3, next_mu: float = 2e-3, passes: int = 1, final_mu: float = 0.0) -> Upscaler:
+def named(
+    kind: str,
+    mu: float = Restored.mu,
+    next_mu: float = Restored.next_mu,
+    passes: int = Restored.passes,
+    final_mu: float = Restored.final_mu,
+) -> Upscaler:
     """Return the upscaler of a kind, as weights files name it: ``"bicubic"``, ``"restored"`` or ``"none"``.
 
     The last is for the networks that enlarge the picture themselves.

@@ -124,8 +124,8 @@ class TrainConfig(LoopConfig):
     bicubic_share: float = 0.0
     plain_share: float = 0.0
     network_input: inputs.Enlarged = "bicubic"
-    mu: float = 1e-3
-    next_mu: float = 2e-3
+    mu: float = inputs.Restored.mu
+    next_mu: float = inputs.Restored.next_mu
     passes: int = 1
     precision: Precision = "float32"
 

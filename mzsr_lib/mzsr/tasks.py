@@ -116,7 +116,7 @@ def two_sets_task(hr: Images, degradation: Degradation, upscaler: Upscaler = bic
 def image_task(hr: Images, degradation: Degradation, upscaler: Upscaler = bicubic_input) -> Task:
     """Make an episode of the meta-test kind: support = (LR-son, LR), query = (LR, HR) of the same patches."""
     lr = degradation(hr)
-    target, son = degradation.son(lr)
+    target, son = degradation.with_son(lr)
     return Task(upscaler(son, degradation), target, upscaler(lr, degradation), hr, degradation)
 
 

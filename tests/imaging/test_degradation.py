@@ -134,7 +134,7 @@ def test_a_picture_that_does_not_suit_is_refused(height, width, message):
 @each_setting
 def test_the_son_is_the_cropped_picture_degraded(scale, mode):
     degrade = Degradation(uneven().float(), scale, mode)
-    target, son = degrade.son(picture())
+    target, son = degrade.with_son(picture())
     height, width = HEIGHT // scale * scale, WIDTH // scale * scale
     assert torch.equal(target, picture()[..., :height, :width])
     assert torch.equal(son, degrade(target))

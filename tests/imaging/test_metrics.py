@@ -38,13 +38,13 @@ def test_ssim_of_two_constants_by_hand(a, b):
     # Without variance only the luminance term stays: (2ab + C1) / (a^2 + b^2 + C1), C1 = (0.01 * 255)^2.
     c1 = 2.55**2
     flat = torch.ones(1, 1, 13, 17)
-    assert metrics.ssim(a * flat, b * flat) == pytest.approx((2 * a * b + c1) / (a * a + b * b + c1), rel=1e-9)
+    assert metrics.ssim(a * flat, b * flat, 255) == pytest.approx((2 * a * b + c1) / (a * a + b * b + c1), rel=1e-9)
 
 
 def test_ssim_of_opposite_noise_by_hand():
     # Zero-mean noise against its negative: covariance = -variance, so the structure term is near -1.
     noise = (picture(64, 64)[:, :1] - 0.5) * 200
-    assert metrics.ssim(128 + noise, 128 - noise) < -0.9
+    assert metrics.ssim(128 + noise, 128 - noise, 255) < -0.9
 
 
 def gaussian_ssim(a: torch.Tensor, b: torch.Tensor) -> float:
@@ -65,7 +65,7 @@ def gaussian_ssim(a: torch.Tensor, b: torch.Tensor) -> float:
 def test_ssim_is_wang_s():
     a = images.luma(picture(dtype=torch.float64))
     b = a + 20 * (images.luma(picture(seed=1, dtype=torch.float64)) - 125) / 60
-    assert metrics.ssim(a, b) == pytest.approx(gaussian_ssim(a, b), abs=1e-6)
+    assert metrics.ssim(a, b, 255) == pytest.approx(gaussian_ssim(a, b), abs=1e-6)
 
 
 def test_ssim_needs_its_window():
@@ -102,7 +102,7 @@ def test_a_score_is_both_numbers():
     hr, sr = picture(), (picture() + 0.1 * picture(seed=1)).clamp(0, 1)
     score = metrics.score(sr, hr, 2)
     y = [metrics.protocol_luma(x, 2) for x in (sr, hr)]
-    assert score == (metrics.psnr(*y, data_range=255), metrics.ssim(*y))
+    assert score == (metrics.psnr(*y, data_range=255), metrics.ssim(*y, data_range=255))
     assert 10 < score.psnr < 40
     assert 0 < score.ssim < 1
 

@@ -8,7 +8,7 @@ from mzsr_lib.files import InputError
 from mzsr_lib.imaging.degradation import from_setting
 from mzsr_lib.imaging.kernel_files import parse
 from mzsr_lib.models import registry, weights
-from mzsr_lib.mzsr import inputs, networks, tiling
+from mzsr_lib.mzsr import inputs, networks
 from mzsr_lib.mzsr.adaptation import starting_point, super_resolve
 from mzsr_lib.mzsr.networks import SRNetwork
 from mzsr_lib.runtime import generator_for
@@ -62,14 +62,13 @@ def test_the_comparisons_are_not_trained(tmp_path):
 
 
 @pytest.mark.parametrize(("kind", "scale"), [("mzsr", 3), ("carn", 2), ("carn-m", 3)])
-def test_a_picture_in_pieces_is_the_picture_in_one_go(kind, scale, monkeypatch):
+def test_a_picture_in_pieces_is_the_picture_in_one_go(kind, scale):
     network, lr = small(kind).double(), picture(37, 31, dtype=torch.float64)
     upscaler = inputs.bicubic_input if kind == "mzsr" else inputs.unchanged_input
     degradation = from_setting(parse("bicubic"), scale)
     whole = super_resolve(network, starting_point(network), lr, degradation, upscaler)
-    monkeypatch.setattr(tiling.tiles, "__defaults__", (8,))
     assert whole.shape == (1, 3, 37 * scale, 31 * scale)
-    close(super_resolve(network, starting_point(network), lr, degradation, upscaler), whole, 1e-9)
+    close(super_resolve(network, starting_point(network), lr, degradation, upscaler, size=8), whole, 1e-9)
 
 
 IMPOSSIBLE = [

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 import torch
-from helpers import checkpoint, picture
+from helpers import picture
 
 from mzsr_lib.files import InputError
 from mzsr_lib.imaging import kernels, picture_files
@@ -60,9 +60,8 @@ def test_stages_follow_each_other_and_a_finished_one_is_not_repeated(tmp_path, f
 
 def test_a_recipe_says_when_time_was_up(tmp_path, folder):
     output = tmp_path / "run"
-    assert recipes.train_all("mzsr-plus", "cpu", [folder], output, max_minutes=1e-6, max_steps=1) is None
+    assert recipes.train_all("mzsr-plus", "cpu", [folder], output, max_minutes=1e-9, max_steps=1) is None
     assert not (output / "plus").exists()
-    assert checkpoint(output / "pretrain")["step"] == 0
 
 
 @pytest.mark.parametrize(("kernel", "mode", "size"), [("g2.0d", "direct", 21), ("g1.3b", "bicubic", 21)])
