@@ -35,7 +35,7 @@ from mzsr_lib.shapes import OtherImages
 from mzsr_lib.training import presets, stages
 
 CHANNELS, LAYERS = 32, 6
-UPDATES = 400  # of the base; what they cost is the budget of every variant, and of the pre-training
+UPDATES = 400  # of the base, by default; what they cost is the budget of every variant, and of the pre-training
 SIDE = 160  # px: the middle of each photograph is scored, as the training loop does
 BASE = replace(presets.meta_train_cpu(), patch=64, warm_up=50, ema=0.99)
 PRETRAIN = replace(presets.pretrain_cpu(), network={"channels": CHANNELS, "layers": LAYERS}, warm_up=50, ema=0.99)
@@ -93,6 +93,7 @@ def main() -> None:
     parser.add_argument("--extra", type=Path, help="a folder to be scored with g2.0d as well, such as set14")
     parser.add_argument("--variants", nargs="+", choices=VARIANTS, default=list(VARIANTS))
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
+    parser.add_argument("--updates", type=int, default=UPDATES, help="of the base: the budget")
     arguments = parser.parse_args()
     if arguments.table:
         return show(files.read_rows(arguments.output), arguments.figures)
@@ -105,7 +106,7 @@ def main() -> None:
         for name in arguments.variants:
             rows = files.read_rows(arguments.output) if arguments.output.exists() else []
             if not any((row["variant"], row["seed"]) == (name, str(seed)) for row in rows):
-                new = measure(name, seed, pictures, arguments.data, arguments.runs, sets)
+                new = measure(name, seed, pictures, arguments.data, arguments.runs, sets, arguments.updates)
                 files.write_rows(arguments.output, rows + new)
 
 
@@ -129,14 +130,20 @@ def scored_sets(pictures: stages.Pictures, extra: Path | None) -> dict[str, Scor
 
 
 def measure(
-    name: str, seed: int, pictures: stages.Pictures, folders: Sequence[Path], runs: Path, sets: Mapping[str, Score]
+    name: str,
+    seed: int,
+    pictures: stages.Pictures,
+    folders: Sequence[Path],
+    runs: Path,
+    sets: Mapping[str, Score],
+    updates: int = UPDATES,
 ) -> list[dict]:
     """Return the rows of one variant and seed: one a set of photographs."""
     variant = VARIANTS[name]
     config = replace(BASE, seed=seed, **variant.change)
     work = work_of(config)
-    steps = round(variant.budgets * UPDATES * work_of(BASE) / work)
-    start = starting_weights(variant.start, seed, pictures, folders, runs)
+    steps = round(variant.budgets * updates * work_of(BASE) / work)
+    start = starting_weights(variant.start, seed, pictures, folders, runs, updates)
     seconds, spent = 0.0, 0.0
     with tempfile.TemporaryDirectory() as folder:
         if steps:
@@ -172,17 +179,19 @@ def _scores(network: SRNetwork, config: MetaTrainConfig, pictures: list, degrada
 
 
 def _shown(scores: Mapping[str, float]) -> dict[str, str]:
-    return {f"psnr_{steps}": f"{scores[f'psnr_{steps}']:.4f}" for steps in meta_training.VALIDATION_STEPS}
+    return {f"psnr_{steps}": f"{scores[f'psnr_{steps}']:.4f}" for steps in stages.VALIDATION_STEPS}
 
 
-def starting_weights(kind: str, seed: int, pictures: stages.Pictures, folders: Sequence[Path], runs: Path) -> Path:
+def starting_weights(
+    kind: str, seed: int, pictures: stages.Pictures, folders: Sequence[Path], runs: Path, updates: int
+) -> Path:
     """Return the weights file of a start, made with this seed when it is not there yet."""
     if kind == "random":
         path = runs / f"random-{seed}.safetensors"
         network = SRNetwork(CHANNELS, LAYERS, runtime.generator_for(seed, "weights"))
         weights.save(path, network, adaptation.starting_point(network), {"stage": "random", "seed": seed})
         return path
-    steps = round(UPDATES * work_of(BASE) / work_of(PRETRAIN))
+    steps = round(updates * work_of(BASE) / work_of(PRETRAIN))
     config = replace(PRETRAIN, seed=seed, steps=steps, validate_every=steps)
     return _require_all(stages.pretrain(config, folders, runs / f"pretrained-{seed}", pictures=pictures), steps)
 

@@ -83,11 +83,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("output", type=Path)
     parser.add_argument("--zssr", type=int, default=500, help="updates of ZSSR")
+    parser.add_argument("--methods", nargs="+", help="by default all")
     parser.add_argument("--threads", type=int, default=1)
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
     files.check_writable(arguments.output / showcase.SCORES)
-    measure(arguments.output, methods(arguments.zssr))
+    chosen = arguments.methods or [method.name for method in methods(arguments.zssr)]
+    measure(arguments.output, [method for method in methods(arguments.zssr) if method.name in chosen])
 
 
 if __name__ == "__main__":

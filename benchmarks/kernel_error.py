@@ -19,7 +19,7 @@ import torch
 from tqdm import tqdm
 
 from mzsr_lib import files
-from mzsr_lib.benchmark import datasets, evaluation
+from mzsr_lib.benchmark import evaluation, sweeps
 from mzsr_lib.imaging import images, kernel_files, kernels, metrics, picture_files
 from mzsr_lib.imaging.degradation import Degradation, from_setting
 from mzsr_lib.methods import registry
@@ -32,6 +32,7 @@ SWEEPS = {
     "angle": ((4.0, 1.0, -0.5), "degrees", tuple(range(0, 91, 15))),
 }
 UNTOLD = ""  # the error of a method that is not told the kernel at all
+UNAWARE, TOLD = ("bicubic", "pretrained"), ("tikhonov", "mzsr", "mzsr-plus")
 
 
 def told(sweep: str, error: float) -> kernels.Setting:
@@ -55,8 +56,8 @@ def methods() -> dict[str, Method]:
 def cells() -> Iterator[tuple[str, object, str]]:
     """Yield (sweep, error, method)."""
     for sweep, (_, _, errors) in SWEEPS.items():
-        yield from itertools.product([sweep], [UNTOLD], ["bicubic", "pretrained"])
-        yield from itertools.product([sweep], errors, ["tikhonov", "mzsr", "mzsr-plus"])
+        yield from itertools.product([sweep], [UNTOLD], UNAWARE)
+        yield from itertools.product([sweep], errors, TOLD)
 
 
 def scored(method: Method, true: Degradation, believed: Degradation, pictures: dict) -> Iterator[dict]:
@@ -81,13 +82,14 @@ def main() -> None:
     parser.add_argument("--data", default="set14")
     parser.add_argument("--every", type=int, default=2, help="take every so many pictures")
     parser.add_argument("--size", type=int, default=192, help="middle of each picture, px")
+    parser.add_argument("--methods", nargs="+", default=[*UNAWARE, *TOLD])
     parser.add_argument("--threads", type=int, default=1)
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
     files.check_writable(arguments.output)
-    pictures = chosen(datasets.folder(arguments.data), arguments.every, arguments.size)
+    pictures = chosen(sweeps.folders([arguments.data])[arguments.data], arguments.every, arguments.size)
     built = methods()
-    for sweep, error, name in tqdm(list(cells())):
+    for sweep, error, name in tqdm([cell for cell in cells() if cell[2] in arguments.methods]):
         _, unit, _ = SWEEPS[sweep]
         cell = {"dataset": arguments.data, "size": arguments.size, "sweep": sweep, "error": error, "unit": unit}
         cell = {key: str(value) for key, value in (cell | evaluation.described(built[name])).items()}

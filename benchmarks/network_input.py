@@ -24,9 +24,9 @@ from mzsr_lib.training import presets, stages
 
 PLUS = presets.pretrain_plus()
 KINDS = {
-    "bicubic": replace(PLUS, network_input="bicubic", passes=1, steps=2400, validate_every=200),
-    "restored": replace(PLUS, passes=1, steps=2400, validate_every=200),
-    "two-passes": replace(PLUS, steps=1200, validate_every=100),
+    "bicubic": replace(PLUS, network_input="bicubic", passes=1),
+    "restored": replace(PLUS, passes=1),
+    "two-passes": PLUS,
 }
 
 
@@ -36,14 +36,19 @@ def main() -> None:
     parser.add_argument("output", type=Path)
     parser.add_argument("--runs", type=Path, required=True)
     parser.add_argument("--data", nargs="+", type=Path, required=True)
+    parser.add_argument("--times", type=int, default=2400, help="how often the network runs in each training")
+    parser.add_argument("--patch", type=int, default=PLUS.patch, help="px")
+    parser.add_argument("--kernels", nargs="+", default=list(kernels.named()), help="that are scored")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     pictures = stages.read_pictures(arguments.data)
     rows = []
     for kind, config in KINDS.items():
         folder = arguments.runs / f"abl-{kind}"
+        steps, patch = arguments.times // config.passes, arguments.patch
+        config = replace(config, steps=steps, validate_every=max(steps // 12, 1), patch=patch)
         stages.pretrain(config, arguments.data, folder, init="pretrained-x2", pictures=pictures)
-        rows += _curve(kind, folder) + _scores(kind, folder, pictures.held_out)
+        rows += _curve(kind, folder) + _scores(kind, folder, pictures.held_out, arguments.kernels)
     files.write_rows(arguments.output, rows)
 
 
@@ -64,13 +69,13 @@ def _curve(kind: str, folder: Path) -> list[dict]:
     return [_row(kind, "prior", line["step"], line["score"], provenance) for line in _log(folder) if "score" in line]
 
 
-def _scores(kind: str, folder: Path, held_out: list) -> list[dict]:
-    """Return the held-out score of the best weights with each of the paper's settings."""
+def _scores(kind: str, folder: Path, held_out: list, names: list[str]) -> list[dict]:
+    """Return the held-out score of the best weights with each of some of the paper's settings."""
     loaded = weights.load(folder / "weights.safetensors")
     start, step = adaptation.starting_point(loaded.network), loaded.provenance["step"]
     rows = []
-    for name, setting in kernels.named().items():
-        camera, scores = from_setting(setting), []
+    for name in names:
+        camera, scores = from_setting(kernels.named()[name]), []
         for picture in held_out:
             hr = images.crop_to_multiple(picture, 2)
             sr = adaptation.super_resolve(loaded.network, start, camera(hr), camera, loaded.upscaler)

@@ -20,16 +20,15 @@ from mzsr_lib.mzsr.meta_training import MetaTrainConfig, meta_gradient
 from mzsr_lib.mzsr.networks import SRNetwork
 from mzsr_lib.mzsr.pretraining import PretrainConfig, pretrain_gradient
 from mzsr_lib.mzsr.tasks import PatchSource
-from mzsr_lib.runtime import PRECISIONS, generator_for
+from mzsr_lib.runtime import PRECISIONS, Precision, generator_for
 from mzsr_lib.training import presets
 
 
-def seconds(work: Callable[[], object], device: torch.device, least: float = 2.0) -> float:
-    """Return the median time of a call, after two calls to warm up."""
-    times = []
-    for _ in range(2):
-        work()
-    while sum(times) < least or len(times) < 3:
+def seconds(work: Callable[[], object], device: torch.device, least: float) -> float:
+    """Return the median time of a call, after one to warm up; the calls take at least so many seconds together."""
+    times: list[float] = []
+    work()
+    while sum(times) < least or not times:
         if device.type == "cuda":
             torch.cuda.synchronize()
         start = time.perf_counter()
@@ -40,12 +39,12 @@ def seconds(work: Callable[[], object], device: torch.device, least: float = 2.0
     return sorted(times)[len(times) // 2]
 
 
-def ceiling(precision: str, device: torch.device) -> float:
+def ceiling(precision: Precision, device: torch.device, least: float) -> float:
     """Return the rate of a large matrix product, in FLOP/s."""
     size = 8192 if device.type == "cuda" else 2048
     dtype = PRECISIONS[precision] or torch.float32
     a = torch.randn(size, size, generator=generator_for("ceiling", device=device), device=device).to(dtype)
-    return 2 * size**3 / seconds(lambda: a @ a, device)
+    return 2 * size**3 / seconds(lambda: a @ a, device, least)
 
 
 def steps(device: torch.device) -> dict[str, tuple[Callable[[], object], object]]:
@@ -79,18 +78,22 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--device", default="auto")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    parser.add_argument("--least", type=float, default=2.0, help="seconds that each is measured")
+    parser.add_argument("--only", nargs="+", help="names of steps, by default all")
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
     device = runtime.pick_device(arguments.device)
-    tops = {precision: ceiling(precision, device) for precision in PRECISIONS}
+    tops = {precision: ceiling(precision, device, arguments.least) for precision in PRECISIONS}
     shown = ", ".join(f"{name} {top / 1e9:.0f} GFLOP/s" for name, top in tops.items())
     print(f"{device.type}, {arguments.threads} threads; ceiling: {shown}\n")
     print("| step | GFLOP | s / step | GFLOP/s | of the ceiling | whole run, FLOP | whole run, h |")
     print("|---|---|---|---|---|---|---|")
     for name, (work, config) in steps(device).items():
+        if name not in (arguments.only or [name]):
+            continue
         with FlopCounterMode(display=False) as counter:
             work()
-        flops, spent = counter.get_total_flops(), seconds(work, device)
+        flops, spent = counter.get_total_flops(), seconds(work, device, arguments.least)
         rate, hours = flops / spent, spent * config.steps / 3600
         share = rate / tops[config.precision]
         print(

@@ -17,7 +17,7 @@ import torch
 from tqdm import tqdm
 
 from mzsr_lib import files
-from mzsr_lib.benchmark import datasets
+from mzsr_lib.benchmark import sweeps
 from mzsr_lib.imaging import images, kernel_files, metrics, picture_files
 from mzsr_lib.imaging.degradation import Degradation, from_setting
 from mzsr_lib.methods import zero_shot
@@ -85,7 +85,10 @@ def main() -> None:
         starts[title] = (loaded.name, weights.fingerprint(name), adapted(loaded, arguments.updates))
     if arguments.zssr:
         starts[ZSSR] = ("", "", zssr(arguments.updates, arguments.seed))
-    folder, jobs = datasets.folder(arguments.data), itertools.product(arguments.kernels, starts.items())
+    folder, jobs = (
+        sweeps.folders([arguments.data])[arguments.data],
+        itertools.product(arguments.kernels, starts.items()),
+    )
     for kernel, (title, (name, digest, start)) in tqdm(list(jobs)):
         cell = {"dataset": arguments.data, "kernel": kernel, "start": title}
         made = {"weights": Path(name).name, "weights_hash": digest, "updates": str(arguments.updates)}

@@ -6,8 +6,10 @@ Each line is one kind of step on random pictures; the shares are of the same run
 """
 
 import argparse
+import contextlib
 import dataclasses
 from collections.abc import Callable
+from unittest.mock import patch
 
 import torch
 from tabulate import tabulate
@@ -34,10 +36,15 @@ def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--threads", type=int, default=1)
-    torch.set_num_threads(parser.parse_args().threads)
-    for name, (kind, method) in PARTS.items():
-        setattr(kind, method, named(name, getattr(kind, method)))
-    rows = [{"step": name, **shares(step)} for name, step in steps().items()]
+    parser.add_argument("--repeat", type=int, default=3)
+    parser.add_argument("--only", nargs="+", help="names of steps, by default all")
+    arguments = parser.parse_args()
+    torch.set_num_threads(arguments.threads)
+    with contextlib.ExitStack() as stack:
+        for name, (kind, method) in PARTS.items():
+            stack.enter_context(patch.object(kind, method, named(name, getattr(kind, method))))
+        chosen = {name: step for name, step in steps().items() if name in (arguments.only or [name])}
+        rows = [{"step": name, **shares(step, arguments.repeat)} for name, step in chosen.items()]
     print(tabulate(rows, headers="keys", tablefmt="pipe", floatfmt=".1f"))
 
 
