@@ -144,6 +144,8 @@ def explain(error: Exception) -> tuple[str, int]:
         return str(error), 2
     if isinstance(error, Failure):
         return str(error), 1
+    if isinstance(error, ModuleNotFoundError):
+        return f"{error.name} is not installed: the notebooks and figures need 'pip install .[lessons]'.", 1
     text = str(error).lower()
     if isinstance(error, MemoryError) or "out of memory" in text or "can't allocate memory" in text:
         return "There is not enough memory for this: take a smaller picture, patch or batch, or another --device.", 1

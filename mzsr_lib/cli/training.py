@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 
 from tyro.conf import OmitArgPrefixes, arg
 
-from mzsr_lib.cli.commands import Device
+from mzsr_lib.cli.commands import Device, note
 from mzsr_lib.files import InputError, check_writable
 
 DEFAULT = "paper"  # the preset when none is named
@@ -176,8 +176,10 @@ def _run(
 
 
 def _draw(output: Path) -> None:
-    """Draw the log of a run, if it has one yet."""
-    from mzsr_lib.drawing import plotting
-
+    """Draw the log of a run, if it has one yet, and if figures can be drawn here."""
+    try:
+        from mzsr_lib.drawing import plotting
+    except ModuleNotFoundError:
+        return note("Without matplotlib no curve is drawn.")
     if (output / "log.jsonl").exists():
         plotting.save(plotting.training_curve(output / "log.jsonl"), output / "curve.png")
