@@ -23,8 +23,8 @@ setup: $(STAMP) ## make .venv and install everything into it (PYTHON=python3.12 
 reproduce: $(STAMP) ## run every notebook, in order (PROFILE=quick, or PROFILE=full for the paper's scale)
 	@$(BIN)/mzsr reproduce --profile $(PROFILE)
 
-test: $(STAMP) ## run the tests, then every notebook against its stored outputs
-	$(BIN)/python -m pytest
+test: lint ## lint, run the tests and name the slowest, then compare every notebook with its stored outputs
+	$(BIN)/python -m pytest --durations=20
 	TQDM_DISABLE=1 $(BIN)/python -m pytest --nbval --nbval-current-env \
 		--nbval-sanitize-with tests/nbval_sanitize.cfg --nbval-cell-timeout 300 notebooks/
 
@@ -35,10 +35,12 @@ measure: $(STAMP) ## measure what results/rows.csv lacks of the paper's tables (
 	$(BIN)/mzsr tables --output results
 	@$(BIN)/python -c "from mzsr_lib.benchmark import report; report.refresh('.')"
 
-lint: $(STAMP) ## look for mistakes, for code that is not formatted, and for imports against the order of the rooms
+lint: $(STAMP) ## look for mistakes, format, imports against the order of the rooms, types, and wrong examples
 	$(BIN)/python -m ruff check .
 	$(BIN)/python -m ruff format --check .
 	$(BIN)/lint-imports
+	$(BIN)/basedpyright --pythonpath $(BIN)/python
+	$(BIN)/python -m pytest --quiet mzsr_lib
 
 format: $(STAMP) ## format the code and mend what can be mended by rule
 	$(BIN)/python -m ruff check --fix .

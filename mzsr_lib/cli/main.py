@@ -106,7 +106,7 @@ def application(named: Sequence[str] = ()) -> SubcommandApp:
         _add(app, name, command, named[:1] == [name])
     for name, (text, members) in GROUPS.items():
         if named[:1] != [name]:
-            app.command(_nothing, name=name, help=text)
+            app.command(name=name, help=text)(_nothing)
             continue
         group = app.command(SubcommandApp(), name=name, help=text)
         for own, command in members().items():

@@ -38,7 +38,7 @@ SWEEPS = {
 }
 
 
-def _rows(path: str | Path, columns: Iterable[str]) -> list[Row]:
+def _rows(path: str | Path, columns: Iterable[str]) -> list[dict[str, str]]:
     """Read rows that must have some columns."""
     try:
         rows = read_rows(path)
@@ -99,7 +99,8 @@ def updates(path: str | Path) -> Drawing:
     for kernel, axes in zip(kernels, panels, strict=True):
         shades, ends = {start: colour(start) for start in starts}, {}
         for start in starts:
-            points = sorted((int(steps), psnr) for (k, s, steps), psnr in means.items() if (k, s) == (kernel, start))
+            found = ((int(n), psnr) for (k, s, n), psnr in means.items() if (k, s) == (kernel, start))
+            points: Points = sorted(found)
             if points:
                 _start(axes, start, points, published.updates().get((kernel, start), {}), bottom)
                 ends[start] = points[-1]
@@ -172,7 +173,7 @@ def _told(axes: Axes, lines: Mapping[tuple[str, ...], Mapping[str, float]]) -> t
             points = [(edge, told[""]) for edge in (min(errors), max(errors))]
             axes.plot(*zip(*points, strict=True), color=shade, linestyle="--", label=title)
         else:
-            points = sorted((float(error), psnr) for error, psnr in told.items())
+            points: Points = sorted((float(error), psnr) for error, psnr in told.items())
             axes.plot(*zip(*points, strict=True), color=shade, marker="o", markersize=4, label=title)
         ends[title], shades[title] = points[-1], shade
     return ends, shades

@@ -9,7 +9,7 @@ from matplotlib.text import Annotation, Text
 from matplotlib.transforms import Bbox, BboxBase
 from scipy.optimize import isotonic_regression
 
-from mzsr_lib.drawing.style import DPI, FONT_SIZE, GAP, INK, LINE, Drawing, sheet, text, tidy
+from mzsr_lib.drawing.style import FONT_SIZE, GAP, INK, LINE, Drawing, sheet, text, tidy
 
 LEFT, RIGHT, TOP, BOTTOM, BETWEEN = 64, 24, 78, 52, 46  # px around the charts, and between two
 
@@ -71,7 +71,7 @@ def beside(axes: Axes, ends: Mapping[str, tuple[float, float]], shades: Mapping[
     """
     low, high = axes.get_ylim()
     lines = {title: 1 + title.count("\n") for title in ends}
-    line = (high - low) * LINE / (axes.get_position().height * axes.figure.get_figheight() * DPI)
+    line = (high - low) * LINE / axes.bbox.height
     order = sorted(ends, key=lambda title: ends[title][1])
     heights = spread([ends[title][1] for title in order], [lines[title] * line for title in order])
     right = axes.get_xlim()[1]
@@ -109,7 +109,7 @@ def at_points(axes: Axes, titles: Mapping[str, tuple[tuple[float, float], str]])
     """
     axes.set(xlim=axes.get_xlim(), ylim=axes.get_ylim())
     edges, written = axes.get_window_extent(), []
-    taken = [box for line in axes.lines for box in _along(axes, line.get_xydata())]
+    taken = [box for line in axes.lines for box in _along(axes, np.asarray(line.get_xydata()))]
     marks = {title: axes.transData.transform(point) for title, (point, _) in titles.items()}
     for title, (point, shade) in titles.items():
         for place in product(REACHES, SIDES):
@@ -155,4 +155,4 @@ def _gap(box: BboxBase, mark: np.ndarray) -> float:
 
 
 def _inside(box: BboxBase, edges: BboxBase) -> bool:
-    return bool((edges.min <= box.min).all() and (box.max <= edges.max).all())
+    return bool(np.all(edges.min <= box.min) and np.all(box.max <= edges.max))

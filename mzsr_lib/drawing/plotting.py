@@ -8,6 +8,7 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -156,7 +157,7 @@ def updates(rows: Mapping[str, Sequence[Mapping]], ylabel: str = "PSNR (dB)") ->
         title: sorted((int(row["steps"]), float(row["psnr"])) for row in members) for title, members in rows.items()
     }
     figure = lines(series, "updates", ylabel, marker="o")
-    figure.axes[0].xaxis.get_major_locator().set_params(integer=True)
+    figure.axes[0].locator_params(axis="x", integer=True)
     return figure
 
 
@@ -178,7 +179,7 @@ def differences(cells: Sequence[Mapping]) -> Drawing:
         values = [float(cell["difference"]) for cell in mine]
         name = {"mzsr": "MZSR", "mzsr-plus": "MZSR-plus", "zssr": "ZSSR"}.get(method, method)
         label = f"{name} {steps}" if steps and method != "zssr" else name
-        look = {"color": colour(method), "markerfacecolor": "white" if steps == 1 else colour(method)}
+        look: dict[str, Any] = {"color": colour(method), "markerfacecolor": "white" if steps == 1 else colour(method)}
         axes.plot(values, places, "o", markersize=7, label=label, **look)
     names = [f"{dataset}  {kernel}" for dataset, kernel in lines]
     axes.set(yticks=range(len(lines)), yticklabels=names, ylim=(len(lines) - 0.5, -0.5))

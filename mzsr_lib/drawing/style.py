@@ -5,6 +5,7 @@ Figures are made without pyplot: nothing is kept open and no setting of the user
 
 import io
 from pathlib import Path
+from typing import Any
 
 import matplotlib
 from matplotlib.axes import Axes
@@ -73,7 +74,7 @@ def save_both(figure: Figure, path: str | Path) -> None:
         save(figure, f"{path}{suffix}")
 
 
-def _write(figure: Figure, target: object, suffix: str) -> None:
+def _write(figure: Figure, target: Path | io.BytesIO, suffix: str) -> None:
     unsaid = {"Software": None} if suffix == ".png" else {"Date": None, "Creator": None}
     with matplotlib.rc_context({"svg.hashsalt": "mzsr"}):
         figure.savefig(target, format=suffix[1:], dpi=DPI, metadata=unsaid, facecolor="white")
@@ -84,7 +85,7 @@ def sheet(width: int, height: int) -> Drawing:
     return Drawing(figsize=(width / DPI, height / DPI), dpi=DPI)
 
 
-def text(figure: Figure, left: float, top: float, words: str, **style: object) -> None:
+def text(figure: Figure, left: float, top: float, words: str, **style: Any) -> None:
     """Write a line whose top left corner is at a pixel, counted from the top left of the figure."""
     width, height = figure.get_size_inches() * DPI
     look = {"fontsize": FONT_SIZE, "color": INK, "va": "top", "ha": "left"} | style
@@ -115,6 +116,6 @@ def tidy(axes: Axes) -> None:
     axes.spines[["top", "right"]].set_visible(False)
 
 
-def legend(axes: Axes, **place: object) -> None:
+def legend(axes: Axes, **place: Any) -> None:
     """Explain the lines of axes, without a frame."""
     axes.legend(frameon=False, fontsize=FONT_SIZE, **place)

@@ -1,6 +1,6 @@
 """How close two pictures are: PSNR, SSIM, and the protocol that the paper's tables use."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 
@@ -49,7 +49,8 @@ def ssim(image: Luma, reference: OtherLuma, data_range: float = 1.0) -> float:
         raise InputError(f"SSIM needs at least 11 x 11 px and got {image.shape[-1]} x {image.shape[-2]} px.")
     a, b = (x[0, 0].detach().cpu().double().numpy() for x in (image, reference))
     arguments = {"gaussian_weights": True, "sigma": 1.5, "use_sample_covariance": False}
-    return float(structural_similarity(a, b, data_range=data_range, **arguments))
+    found: Any = structural_similarity(a, b, data_range=data_range, **arguments)
+    return float(found)
 
 
 def protocol_luma(image: Images, border: int) -> OtherLuma:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from numbers import Real
+from typing import Any
 
 import numpy as np
 import torch
@@ -54,7 +55,7 @@ def _call(attempt: Callable, arguments: tuple) -> object:
         raise WrongAnswer(f"{attempt.__name__}({given}) stopped with {reason}.") from error
 
 
-def _agree(found: object, expected: object, tolerance: float) -> bool:
+def _agree(found: Any, expected: Any, tolerance: float) -> bool:
     if isinstance(expected, tuple):
         same = isinstance(found, tuple | list | torch.Size) and len(found) == len(expected)
         return same and all(_agree(a, b, tolerance) for a, b in zip(found, expected, strict=True))
@@ -69,7 +70,7 @@ def _agree(found: object, expected: object, tolerance: float) -> bool:
     return found == expected
 
 
-def _apart(found: object, expected: object) -> str:
+def _apart(found: Any, expected: Any) -> str:
     """Say how far apart tensors of one shape are; their shapes alone would read the same."""
     if _describe(found) != _describe(expected):
         return ""

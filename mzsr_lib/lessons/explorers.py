@@ -3,6 +3,7 @@
 import itertools
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import ipywidgets as widgets
 
@@ -14,7 +15,7 @@ from mzsr_lib.imaging.metrics import protocol_psnr
 from mzsr_lib.imaging.resize import upscale
 from mzsr_lib.imaging.restoration import enlarge
 from mzsr_lib.lessons import sliders
-from mzsr_lib.lessons.live import BELOW, FIVE, LARGEST_KERNEL, Curve, KernelPanel, Panel, five_panels
+from mzsr_lib.lessons.live import BELOW, FIVE, LARGEST_KERNEL, Curve, FivePanels, KernelPanel, Panel, five_panels
 from mzsr_lib.lessons.sliders import Explorer, gaussian, kernel_sliders, middle, size_slider, slider
 from mzsr_lib.models import weights
 from mzsr_lib.mzsr.adaptation import adapt, starting_point, super_resolve
@@ -229,7 +230,9 @@ class _Run:
         self.broken = False
 
 
-def _show(panels: tuple[Panel, ...], shown: Explorer, result: OtherImages, psnr: float) -> None:
+def _show(
+    panels: FivePanels, shown: DegradationExplorer | AdaptationExplorer, result: OtherImages, psnr: float
+) -> None:
     """Draw an explorer's pictures into its five panels."""
     original, kernel, lr, bicubic, last = panels
     original.show(shown.hr, _size(shown.hr))
@@ -243,7 +246,7 @@ def _size(picture: Images) -> str:
     return f"{picture.shape[-1]} x {picture.shape[-2]} px"
 
 
-def _share(state: dict[str, object]) -> float:
+def _share(state: dict[str, Any]) -> float:
     """Return the share of a Gaussian that lies inside its window."""
     whole = gaussian({**state, "size": 3 * LARGEST_KERNEL})
     edge = (len(whole) - state["size"]) // 2

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from matplotlib.patches import Ellipse
@@ -67,7 +68,7 @@ class KernelPanel(Panel):
         for ellipse in self.ellipses:
             self.axes.add_patch(ellipse)
 
-    def show_kernel(self, kernel: Kernel, state: Mapping[str, object], line: str = "") -> None:
+    def show_kernel(self, kernel: Kernel, state: Mapping[str, Any], line: str = "") -> None:
         """Replace the kernel, drawn from black for 0 to white for its largest value.
 
         `state` holds its theta, lambda1 and lambda2, for the ellipses.
@@ -122,7 +123,10 @@ class Curve:
         self.axes.set_ylim(low - room, high + room)
 
 
-def five_panels(figure: Drawing, result: str) -> tuple[Panel, KernelPanel, Panel, Panel, Panel]:
+FivePanels = tuple[Panel, KernelPanel, Panel, Panel, Panel]
+
+
+def five_panels(figure: Drawing, result: str) -> FivePanels:
     """Return the original, the kernel above the low-resolution picture in a narrow column, bicubic and a result.
 
     All pictures have pixels of the same size, so that the low-resolution one is half as wide as the others.

@@ -136,14 +136,14 @@ def add_buttons(paths: list[Path], repository: str = "", branch: str = "main") -
     InputError
         If there is no repository to lead to, or `update` finds something wrong.
     """
-    repository = repository or origin(paths[0].parent)
-    if not repository:
+    address = repository or origin(paths[0].parent)
+    if not address:
         raise InputError(
             "The buttons need a public address, and the remote `origin` is not on GitHub: "
             "say `make buttons REPOSITORY=owner/name`."
         )
-    changed = update(paths, repository, branch)
-    print(f"{len(changed)} of {len(paths)} notebooks changed; their buttons open {repository}, branch {branch}.")
+    changed = update(paths, address, branch)
+    print(f"{len(changed)} of {len(paths)} notebooks changed; their buttons open {address}, branch {branch}.")
 
 
 def _check(repository: str | None, branch: str) -> None:

@@ -124,7 +124,7 @@ def run(
         raise InputError(f"Unknown profile {profile!r}: choose {' or '.join(CELL_TIMEOUT)}.")
     root = find_root(root)
     paths = select(notebooks(root / "notebooks"), only, start)
-    parameters = {"profile": profile}
+    parameters: dict[str, object] = {"profile": profile}
     for path in paths:
         check_parameters(path, parameters)
     settings = {} if data is None else {"MZSR_DATA": str(existing_folder(data).resolve())}
@@ -164,7 +164,7 @@ def execute(path: Path, output: Path, parameters: dict[str, object], cell_timeou
             parameters=parameters,
             kernel_name="python3",
             cwd=path.parent,
-            progress_bar={"desc": path.stem},
+            progress_bar={"desc": path.stem},  # pyright: ignore[reportArgumentType] (tqdm's arguments, as documented)
             execution_timeout=cell_timeout,
             iopub_timeout=60,
             coalesce_streams=True,

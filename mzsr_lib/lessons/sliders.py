@@ -6,6 +6,7 @@ No output widget and no `interact` is used: they hang a notebook that is run wit
 import html
 import math
 from collections.abc import Mapping
+from typing import Any
 
 import ipywidgets as widgets
 
@@ -60,7 +61,7 @@ class Explorer(widgets.VBox):
         raise NotImplementedError
 
     @property
-    def state(self) -> dict[str, object]:
+    def state(self) -> dict[str, Any]:
         """The values of the sliders by name."""
         return {name: control.value for name, control in self.controls.items()}
 
@@ -74,7 +75,7 @@ class Explorer(widgets.VBox):
         self.message = sentence
         self._line.value = f'<div role="status" style="color: {colour}">{html.escape(sentence)}</div>'
 
-    def _moved(self, change: Mapping[str, object]) -> None:
+    def _moved(self, change: Mapping[str, Any]) -> None:
         """Follow a slider. Whatever goes wrong is said in one sentence, since nobody sees a traceback here."""
         if self._moving:
             return
@@ -107,7 +108,8 @@ class Explorer(widgets.VBox):
 
     def _repr_mimebundle_(self, **kwargs: object) -> dict[str, object]:
         """Add to the live view a picture and a text for readers without a kernel."""
-        return {**super()._repr_mimebundle_(**kwargs), "image/png": bytes(self._image.value), "text/plain": repr(self)}
+        live = super()._repr_mimebundle_(**kwargs) or {}
+        return {**live, "image/png": bytes(self._image.value), "text/plain": repr(self)}
 
 
 def slider(kind: type, label: str, hint: str, low: float, high: float, step: float, value: float, **more: object):
@@ -144,7 +146,7 @@ def size_slider(size: int) -> widgets.IntSlider:
     return slider(widgets.IntSlider, "kernel side (px)", "width and height", 3, LARGEST_KERNEL, 2, size)
 
 
-def gaussian(state: Mapping[str, object]) -> Kernel:
+def gaussian(state: Mapping[str, Any]) -> Kernel:
     """Return the kernel that sliders ask for; without a slider for its size, of the paper's 21 x 21 px."""
     cov = kernels.covariance(state["lambda1"], state["lambda2"], state["theta"])
     return kernels.gaussian_kernel(cov, state.get("size", kernels.TEST_SIZE))

@@ -98,7 +98,7 @@ class CARN(Network):
         self.settings = {"architecture": "carn", "channels": channels, "blocks": blocks, "scales": list(scales)}
         self.settings |= {} if groups is None else {"groups": groups}
         self.factor = scales[0]  # output pixels for each input pixel
-        self.shift = ColourShift(tuple(-c for c in DIV2K_MEAN))
+        self.shift = ColourShift([-c for c in DIV2K_MEAN])
         self.entry = convolution(3, channels)
         own = blocks if groups is None else 1
         inner = [Cascade((Residual(channels, groups) for _ in range(own)), channels, blocks) for _ in range(blocks)]

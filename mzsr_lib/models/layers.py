@@ -1,10 +1,12 @@
 """Parts that CARN and RCAN share: the up-sampler and the colour shift."""
 
+from collections.abc import Sequence
+
 import torch
 from torch import nn
 from torch.nn import functional as F
 
-from mzsr_lib.shapes import Images
+from mzsr_lib.shapes import Images, Tensor
 
 # Mean colour (R, G, B) of DIV2K, on which the networks of 2018 were trained; part of their released programs.
 DIV2K_MEAN = (0.4488, 0.4371, 0.4040)
@@ -44,7 +46,10 @@ class ColourShift(nn.Module):
         (R, G, B), in the unit of the picture.
     """
 
-    def __init__(self, colour: tuple[float, float, float]):
+    weight: Tensor
+    bias: Tensor
+
+    def __init__(self, colour: Sequence[float]):
         super().__init__()
         self.register_buffer("weight", torch.eye(3)[:, :, None, None])
         self.register_buffer("bias", torch.tensor(colour))

@@ -88,13 +88,13 @@ class RCAN(Network):
         sizes = {"channels": channels, "groups": groups, "blocks": blocks, "reduction": reduction}
         self.settings = {"architecture": "rcan", **sizes, "scale": scale}
         self.factor = scale  # output pixels for each input pixel
-        self.shift = ColourShift(tuple(-RANGE * c for c in DIV2K_MEAN))
+        self.shift = ColourShift([-RANGE * c for c in DIV2K_MEAN])
         self.entry = convolution(3, channels)
         self.groups = nn.Sequential(*(Group(channels, blocks, reduction) for _ in range(groups)))
         self.end = convolution(channels, channels)
         self.upsampler = upsampler(channels, scale)
         self.exit = convolution(channels, 3)
-        self.unshift = ColourShift(tuple(RANGE * c for c in DIV2K_MEAN))
+        self.unshift = ColourShift([RANGE * c for c in DIV2K_MEAN])
         initialise(self, generator)
 
     @property

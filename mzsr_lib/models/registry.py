@@ -51,7 +51,7 @@ def build(settings: Mapping, generator: torch.Generator | None = None) -> Networ
         raise InputError(f"There is no network with the settings {dict(settings)}: the architectures are {names}.")
     sizes = {name: value for name, value in settings.items() if isinstance(value, int)}
     if min(sizes.values()) < 1:
-        name = min(sizes, key=sizes.get)
+        name = min(sizes, key=lambda name: sizes[name])
         raise InputError(f"{name} of the network is {sizes[name]}: it must be at least 1.")
     if settings.get("layers", 2) < 2 or settings.get("reduction", 1) > settings["channels"]:
         raise InputError("A network needs at least 2 layers, and a reduction between 1 and its channels.")

@@ -6,7 +6,7 @@ Only the names in those files are facts of theirs: `nmhkahn/CARN-pytorch` (carn/
 
 import pickle
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 import torch
@@ -117,9 +117,9 @@ def _rcan(path: Path, state: State) -> RCAN:
     return RCAN(channels, groups, blocks, reduction, _scale(path, state, "tail.0.", channels))
 
 
-def carn_name(state: State = ()) -> Callable[[str], str]:
-    """Return what gives the released name of one of CARN's tensors; files for one scale name no scale."""
-    single = any(name.startswith("upsample.up.") for name in state)
+def carn_name(names: Iterable[str] = ()) -> Callable[[str], str]:
+    """Return what gives the released name of one of CARN's tensors; the names in files for one scale have no scale."""
+    single = any(name.startswith("upsample.up.") for name in names)
 
     def name_in_file(name: str) -> str:
         name = re.sub(r"^(un)?shift\.", lambda m: f"{'add' if m[1] else 'sub'}_mean.shifter.", name)

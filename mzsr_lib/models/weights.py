@@ -173,7 +173,8 @@ def load(name: str | Path, device: torch.device | str = "cpu", precision: Precis
 def _ready(network: Network, device: torch.device | str, precision: Precision) -> Network:
     # A network that ends with the picture itself, and not with what is added to one, would round it to 8 bits.
     network.precision = precision if network.factor == 1 else "float32"
-    return network.to(device, memory_format=torch.channels_last).eval()
+    moved = network.to(device, memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
+    return moved.eval()
 
 
 def annotate(path: str | Path, facts: Mapping) -> None:

@@ -83,7 +83,8 @@ def loss_and_gradient(network: Network, params: Params, pair: Pair, size: int = 
     """Return `loss_of` and its gradient by `params`, computed in tiles of `size` px so that memory stays bounded."""
     inputs, targets = pair
     total, grads = targets.new_zeros(()), [torch.zeros_like(p) for p in params.values()]
-    for tile in tiles(*inputs.shape[-2:], network.reach, size):
+    height, width = inputs.shape[-2:]
+    for tile in tiles(height, width, network.reach, size):
         large = tile.enlarged(network.factor)
         wanted = large.target(targets)
         output = large.trim(output_of(network, params, _piece(tile, inputs)))

@@ -77,7 +77,7 @@ def transformed(grad: Tensor, matrices: Sequence[Tensor]) -> Tensor:
         return grad
     flat = grad.flatten(2) if grad.ndim > 2 else grad
     for axis, matrix in enumerate(matrices):
-        flat = flat + torch.tensordot(matrix, flat, ([1], [axis])).movedim(0, axis)
+        flat = flat + torch.tensordot(matrix, flat.movedim(axis, 0), 1).movedim(0, axis)
     return flat.reshape(grad.shape)
 
 

@@ -17,12 +17,15 @@ class Upscaler(Protocol):
     @property
     def passes(self) -> int:
         """How often the network runs; from the second time on, its last output goes into its input."""
+        ...
 
     def __call__(self, lr: Images, degradation: Degradation, sr: OtherImages | None = None) -> OtherImages:
         """Return the input: of the first pass, or of the pass after the one that returned `sr`."""
+        ...
 
     def finish(self, lr: Images, degradation: Degradation, sr: OtherImages) -> OtherImages:
         """Return the result, of the last output `sr`."""
+        ...
 
 
 @dataclass(frozen=True)

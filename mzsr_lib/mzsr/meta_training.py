@@ -15,7 +15,7 @@ from torch.func import vmap
 from mzsr_lib.files import InputError
 from mzsr_lib.mzsr.adaptation import SGD, Params, Rule, inner_loop, loss_of
 from mzsr_lib.mzsr.curvature import Curvature, Kind
-from mzsr_lib.mzsr.networks import SRNetwork
+from mzsr_lib.mzsr.networks import Network
 from mzsr_lib.mzsr.settings import TrainConfig
 from mzsr_lib.mzsr.tasks import Episode, PatchSource, Task, TaskDistribution
 from mzsr_lib.runtime import Group, autocast, generator_for
@@ -157,7 +157,7 @@ def step_weights(
 
 
 def meta_loss(
-    network: SRNetwork,
+    network: Network,
     params: Params,
     task: Task,
     rule: Rule,
@@ -200,7 +200,7 @@ def meta_loss(
 
 
 def meta_losses(
-    network: SRNetwork,
+    network: Network,
     params: Params,
     tasks: Sequence[Task],
     rule: Rule,
@@ -216,14 +216,16 @@ def meta_losses(
     stacked = [torch.stack(parts) for parts in zip(*(task.tensors for task in tasks), strict=True)]
 
     def one(*tensors: Tensor) -> tuple[Scalar, Scalar, Scalar]:
-        task = Task(*tensors, tasks[0].degradation, tasks[0].border)
+        a, b, c, d = tensors
+        task = Task(a, b, c, d, tasks[0].degradation, tasks[0].border)
         return meta_loss(network, params, task, rule, weighting, order, before)
 
-    return tuple(values.sum() for values in vmap(one)(*stacked))
+    losses, support_losses, last = vmap(one)(*stacked)
+    return losses.sum(), support_losses.sum(), last.sum()
 
 
 def meta_gradient(
-    network: SRNetwork,
+    network: Network,
     source: PatchSource,
     config: MetaTrainConfig,
     distribution: TaskDistribution,
@@ -235,7 +237,7 @@ def meta_gradient(
 
     The same for those of `learned_step`, the rule of the inner loop that is trained; without it, plain steps.
     """
-    params = dict(network.named_parameters())
+    params: Params = dict(network.named_parameters())
     learned = [*params.values(), *(learned_step.parameters() if learned_step else ())]
     weighting = step_weights(step, config.inner_steps, config.query_weights, config.anneal_steps)
     order, upscaler, before = 1 if config.first_order else 2, config.upscaler(), config.before(step)
@@ -248,8 +250,10 @@ def meta_gradient(
     for some in together(tasks, config.vmap):
         rule = learned_step.rule() if learned_step else SGD([config.task_lr])
         with autocast(source.device, config.precision):
-            losses = meta_losses if len(some) > 1 else _alone
-            loss, *others = losses(network, params, some, rule, weighting, order, before)
+            how = (rule, weighting, order, before)
+            several = len(some) > 1
+            found = meta_losses(network, params, some, *how) if several else meta_loss(network, params, some[0], *how)
+        loss, *others = found
         # The graph of the inner loop is the memory of this method: it ends here.
         torch._foreach_add_(grads, torch.autograd.grad(loss / config.tasks, learned, materialize_grads=True))
         sums += torch.stack([loss.detach(), *others]) / config.tasks
@@ -265,9 +269,3 @@ def together(tasks: Sequence[Task], most: int) -> list[list[Task]]:
     for task in tasks:
         alike.setdefault(tuple(tensor.shape for tensor in task.tensors), []).append(task)
     return [some[i : i + most] for some in alike.values() for i in range(0, len(some), most)]
-
-
-def _alone(network: SRNetwork, params: Params, tasks: Sequence[Task], *how: object) -> tuple[Tensor, Tensor, Tensor]:
-    """Return the losses of the only task, without a vmap."""
-    [task] = tasks
-    return meta_loss(network, params, task, *how)

@@ -61,7 +61,8 @@ def initialise(
     for layer in network.modules():
         if not isinstance(layer, nn.Conv2d):
             continue
-        nn.init.zeros_(layer.bias)
+        if layer.bias is not None:
+            nn.init.zeros_(layer.bias)
         if generator is None:
             nn.init.zeros_(layer.weight)
             continue

@@ -77,5 +77,6 @@ def pretrain_gradient(
     losses = torch.stack([F.l1_loss(output, hr) for output in outputs]) * (len(hr) / config.batch)
     network.zero_grad(set_to_none=True)
     losses.mean().backward()
-    group.sum_([*(p.grad for p in network.parameters()), total := losses.detach()])
+    total, grads = losses.detach(), [p.grad for p in network.parameters() if p.grad is not None]
+    group.sum_([*grads, total])
     return {"loss": total.mean(), "last_loss": total[-1]}

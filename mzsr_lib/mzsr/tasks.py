@@ -97,8 +97,8 @@ class Task:
 
     def channels_last(self) -> "Task":
         """Return the same task in the layout in which convolutions are fastest."""
-        parts = (tensor.contiguous(memory_format=torch.channels_last) for tensor in self.tensors)
-        return Task(*parts, self.degradation, self.border)
+        a, b, c, d = (tensor.contiguous(memory_format=torch.channels_last) for tensor in self.tensors)
+        return Task(a, b, c, d, self.degradation, self.border)
 
 
 def degraded_pair(hr: Images, degradation: Degradation, upscaler: Upscaler) -> tuple[Images, Images]:

@@ -66,8 +66,8 @@ def tiles(height: int, width: int, halo: int, size: int = SIZE) -> Iterator[Tile
     for top in range(0, height, size):
         for left in range(0, width, size):
             core = (slice(top, min(top + size, height)), slice(left, min(left + size, width)))
-            window = tuple(
+            rows, columns = (
                 slice(max(part.start - halo, 0), min(part.stop + halo, end))
                 for part, end in zip(core, (height, width), strict=True)
             )
-            yield Tile(core, window)
+            yield Tile(core, (rows, columns))

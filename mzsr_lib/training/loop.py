@@ -26,6 +26,16 @@ class TrainingFailed(Failure):
     """The run cannot go on; the message names the last good checkpoint."""
 
 
+class SkippingAdam(torch.optim.Adam):
+    """Adam, fused, that takes no step when `found_inf` is not zero, and lets nothing wait for the answer.
+
+    These are the fields by which torch's gradient scaler asks for it.
+    """
+
+    found_inf: Tensor
+    grad_scale: Tensor | None = None
+
+
 @dataclass(frozen=True)
 class Part:
     """Parameters, by name, whose gradients are clipped together.
@@ -90,10 +100,10 @@ class Loop:
         self.commit = git_commit()  # of the code that was loaded; the tree may change while it runs
         self.parts, self.finish = [Part(dict(network.named_parameters())), *more], finish
         self.named = {name: p for part in self.parts for name, p in part.named.items()}
-        self.params = list(self.named.values())
+        self.params: list[Tensor] = list(self.named.values())
         self.average = [p.detach().clone() for p in self.params]
         groups = [{"params": part.parameters} for part in self.parts]
-        self.optimizer = torch.optim.Adam(groups, lr=config.learning_rate, fused=True)
+        self.optimizer = SkippingAdam(groups, lr=config.learning_rate, fused=True)
         self.step, self.seconds, self.best, self.skipped = 0, 0.0, -math.inf, 0
         self.streaks = torch.zeros(3, device=group.device)  # skipped, in a row now, longest row
         self.totals: dict[str, Tensor] = {}
@@ -157,14 +167,13 @@ class Loop:
     def _update(self) -> None:
         """Take one step of Adam; a gradient that is not finite leaves everything as it was."""
         scalars = self.gradient(self.step)
-        norm = torch.nn.utils.get_total_norm([p.grad for p in self.params])
+        norm = torch.nn.utils.get_total_norm([p.grad for p in self.params if p.grad is not None])
         bad = (~norm.isfinite()).float()
         for part, options in zip(self.parts, self.optimizer.param_groups, strict=True):
             options["lr"] = part.speed * self.config.rate(self.step)
             if self.config.clip:
                 torch.nn.utils.clip_grad_norm_(part.parameters, self.config.clip)
-        # As torch's gradient scaler does: the fused optimizer skips the step, and nothing waits for the answer.
-        self.optimizer.found_inf, self.optimizer.grad_scale = bad, None
+        self.optimizer.found_inf = bad
         self.optimizer.step()
         self.step += 1
         decay = min(self.config.ema, (1 + self.step) / (10 + self.step))

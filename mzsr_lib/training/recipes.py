@@ -163,13 +163,16 @@ def train_all(
         if left is not None and left <= 0:
             return None
         config = stage.config if max_steps is None else rehearsal(stage.config, max_steps)
-        run = pretrain if isinstance(config, PretrainConfig) else meta_train
-        init = run(config, folders, Path(output) / stage.name, group, left, init=init)
+        place = Path(output) / stage.name
+        if isinstance(config, PretrainConfig):
+            init = pretrain(config, folders, place, group, left, init=init)
+        else:
+            init = meta_train(config, folders, place, group, left, init=init)
         # Asking the group is also waiting for the process that writes.
-        done = group.leads and checkpoints.step_of(Path(output) / stage.name / "checkpoint.pt") >= config.steps
+        done = group.leads and checkpoints.step_of(place / "checkpoint.pt") >= config.steps
         if not group.any(done):
             return None
-    if plan.settled and group.leads:
+    if plan.settled and init and group.leads:
         settle(init, plan.settled)
     return init
 

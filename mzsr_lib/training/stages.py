@@ -93,7 +93,7 @@ SCORED_STEPS = (1, 10)
 
 
 def held_out_psnr_by_updates(
-    network: SRNetwork,
+    network: Network,
     params: Params,
     held_out: Sequence[OtherImages],
     degradations: Sequence[Degradation],
@@ -129,7 +129,7 @@ def initial_network(init: str | Path | None, random: Network, group: Group) -> N
         If the weights are of another kind of network than the random one.
     """
     if init is None:
-        return random.to(group.device, memory_format=torch.channels_last)
+        return random.to(group.device, memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
     network = weights.load(init, group.device).network
     if type(network) is not type(random):
         kind, needed = (registry.kind_of(n.settings) for n in (network, random))
