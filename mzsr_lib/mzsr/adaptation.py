@@ -1,5 +1,6 @@
 """The inner loop: a few gradient steps for one task. Meta-training, meta-test and ZSSR all run this one."""
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 
@@ -17,8 +18,8 @@ from mzsr_lib.shapes import Images, OtherImages, Tensor
 
 Params = dict[str, Tensor]
 Pair = tuple[Images, OtherImages]
-# How a step changes the parameters: rule(step, params, grads) -> params, with nothing changed in place.
-Rule = Callable[[int, Params, Sequence[Tensor]], Params]
+# How a step changes the parameters: rule(step, params, grads, loss) -> params, with nothing changed in place.
+Rule = Callable[[int, Params, Sequence[Tensor], Tensor], Params]
 
 
 class SGD:
@@ -29,7 +30,7 @@ class SGD:
             raise InputError("Gradient descent needs at least one rate.")
         self.rates = list(rates)
 
-    def __call__(self, step: int, params: Params, grads: Sequence[Tensor]) -> Params:
+    def __call__(self, step: int, params: Params, grads: Sequence[Tensor], loss: Tensor | None = None) -> Params:
         """Return ``params - rate * grads``."""
         rate = self.rates[min(step, len(self.rates) - 1)]
         return dict(zip(params, torch._foreach_add(list(params.values()), list(grads), alpha=-rate), strict=True))
@@ -43,7 +44,7 @@ class Adam:
         self.first: list[Tensor] = []
         self.second: list[Tensor] = []
 
-    def __call__(self, step: int, params: Params, grads: Sequence[Tensor]) -> Params:
+    def __call__(self, step: int, params: Params, grads: Sequence[Tensor], loss: Tensor | None = None) -> Params:
         """Return the parameters after Adam's step; its moments are kept here."""
         if step == 0:
             self.first = [torch.zeros_like(g) for g in grads]
@@ -54,6 +55,29 @@ class Adam:
         size, root = self.rate / (1 - b1 ** (step + 1)), (1 - b2 ** (step + 1)) ** 0.5
         moments = zip(params.items(), self.first, self.second, strict=True)
         return {name: p - size * m / (v.sqrt() / root + self.eps) for (name, p), m, v in moments}
+
+
+class Guarded:
+    """Another rule, whose steps are taken back half-way when they raise the loss; later ones are then half as long.
+
+    Rates that were learned on many pictures can be too large for one with uncommonly strong edges. A step taken
+    back counts as one: the number of gradients stays what was asked for.
+    """
+
+    def __init__(self, rule: Rule):
+        self.rule, self.factor, self.taken = rule, 1.0, 0
+        self.kept: tuple[Params, float] = ({}, math.inf)
+
+    def __call__(self, step: int, params: Params, grads: Sequence[Tensor], loss: Tensor) -> Params:
+        """Return the parameters after the step of the rule, or half-way back to the best ones so far."""
+        (best, least), value = self.kept, float(loss)
+        if not value <= least and best:
+            self.factor /= 2
+            return {name: p.lerp(params[name], 0.5) for name, p in best.items()} if math.isfinite(value) else best
+        self.kept = (params, value)
+        proposed = self.rule(self.taken, params, grads, loss)
+        self.taken += 1
+        return {name: p.lerp(proposed[name], self.factor) for name, p in params.items()}
 
 
 def output_of(network: Network, params: Params, inputs: Images) -> OtherImages:
@@ -134,7 +158,7 @@ def inner_loop(
                 # Not autograd.grad: this one may stand in a vmap, and a later loss is differentiated through it.
                 found, loss = grad_and_value(partial(loss_of, network))(params, pair(step))
                 grads = [g if order == 2 else g.detach() for g in found.values()]
-            params = rule(step, params, grads)
+            params = rule(step, params, grads, loss)
         yield params, loss.detach()
 
 
@@ -163,6 +187,7 @@ def adapt(
     steps: int,
     rule: Rule | None = None,
     upscaler: Upscaler = bicubic_input,
+    guard: bool = True,
 ) -> Iterator[tuple[Params, Tensor]]:
     """Learn from one low-resolution picture alone (paper, Algorithm 2), and yield as `inner_loop` does.
 
@@ -181,6 +206,8 @@ def adapt(
         learned with weights is `weights.Weights.rule`.
     upscaler
         What makes the network's input.
+    guard
+        Take steps back that raise the loss, see `Guarded`; the paper's algorithm does not.
     """
     target, son = degradation.with_son(lr)
     network = network.at(degradation.scale)
@@ -188,7 +215,8 @@ def adapt(
         # What each pass is given with the weights of the starting point: together, the batch to learn from.
         given = [inputs for inputs, _ in run_passes(_whole(network, params), son, degradation, upscaler)]
     pair = (torch.cat(given), target.expand(len(given), -1, -1, -1))
-    return inner_loop(network, params, lambda step: pair, rule or SGD(meta_test_rates(degradation)), steps)
+    rule = rule or SGD(meta_test_rates(degradation))
+    return inner_loop(network, params, lambda step: pair, Guarded(rule) if guard else rule, steps)
 
 
 def super_resolve(

@@ -46,7 +46,9 @@ class LearnedStep:
             )
         self.names, self.rates, self.matrices = tuple(names), rates, dict(matrices or {})
 
-    def __call__(self, step: int, params: dict[str, Tensor], grads: Sequence[Tensor]) -> dict[str, Tensor]:
+    def __call__(
+        self, step: int, params: dict[str, Tensor], grads: Sequence[Tensor], loss: Tensor | None = None
+    ) -> dict[str, Tensor]:
         """Return ``params - rate * M(grad)``, in the precision of the parameters."""
         rates = dict(zip(self.names, self.rates[min(step, len(self.rates) - 1)].unbind(), strict=True))
         changed = {}

@@ -8,7 +8,7 @@ from mzsr_lib.files import InputError
 from mzsr_lib.imaging import kernels
 from mzsr_lib.imaging.degradation import Degradation
 from mzsr_lib.mzsr import adaptation
-from mzsr_lib.mzsr.adaptation import SGD, Adam, adapt, inner_loop, loss_of, starting_point, super_resolve
+from mzsr_lib.mzsr.adaptation import SGD, Adam, Guarded, adapt, inner_loop, loss_of, starting_point, super_resolve
 from mzsr_lib.mzsr.networks import SRNetwork
 from mzsr_lib.runtime import generator_for
 
@@ -127,3 +127,31 @@ def test_the_precision_of_a_network_is_that_of_its_convolutions_alone():
     fast = super_resolve(network, starting_point(network), lr, camera)
     assert fast.dtype == torch.float32
     assert 0 < (fast - exact).abs().max() < 0.01
+
+
+def test_a_guarded_rule_takes_back_half_of_a_step_that_raised_the_loss():
+    # f(w) = w^2 from w = 1 with a rate of 1.2: every plain step overshoots, and the loss grows without end.
+    def path(rule, count=12):
+        w, losses = torch.tensor(1.0), []
+        for step in range(count):
+            losses.append(float(w * w))
+            w = rule(step, {"w": w}, [2 * w], w * w)["w"]
+        return w, losses
+
+    plain, grown = path(SGD([1.2]))
+    assert grown == sorted(grown) and abs(plain) > 10
+    held, losses = path(Guarded(SGD([1.2])))
+    assert losses[1] > losses[0] and losses[2] < losses[0]  # taken back half-way
+    assert abs(held) < 1e-2
+    same = [path(rule)[1] for rule in (SGD([0.3]), Guarded(SGD([0.3])))]  # nothing rises: nothing is changed
+    assert same[0] == pytest.approx(same[1], rel=1e-6)
+
+
+def test_a_guarded_rule_returns_to_the_last_finite_point():
+    rule = Guarded(SGD([1.0]))
+    start = {"w": torch.tensor(1.0)}
+    rule(0, start, [torch.tensor(1.0)], torch.tensor(1.0))
+    back = rule(1, {"w": torch.tensor(float("nan"))}, [torch.tensor(float("nan"))], torch.tensor(float("nan")))
+    assert float(back["w"]) == 1.0
+    again = rule(2, back, [torch.tensor(1.0)], torch.tensor(1.0))
+    assert float(again["w"]) == 0.5  # half as long
