@@ -37,7 +37,7 @@ from mzsr_lib.training import presets, stages
 CHANNELS, LAYERS = 32, 6
 UPDATES = 400  # of the base, by default; what they cost is the budget of every variant, and of the pre-training
 SIDE = 160  # px: the middle of each photograph is scored, as the training loop does
-BASE = replace(presets.meta_train_cpu(), patch=64, warm_up=50, ema=0.99)
+BASE = replace(presets.meta_train_first_order(), patch=64, warm_up=50, ema=0.99)
 PRETRAIN = replace(presets.pretrain_cpu(), network={"channels": CHANNELS, "layers": LAYERS}, warm_up=50, ema=0.99)
 
 Score = tuple[list[OtherImages], list[Degradation]]

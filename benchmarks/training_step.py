@@ -21,7 +21,7 @@ from mzsr_lib.mzsr.networks import SRNetwork
 from mzsr_lib.mzsr.pretraining import PretrainConfig, pretrain_gradient
 from mzsr_lib.mzsr.tasks import PatchSource
 from mzsr_lib.runtime import PRECISIONS, Precision, generator_for
-from mzsr_lib.training import presets
+from mzsr_lib.training import presets, stages
 
 
 def seconds(work: Callable[[], object], device: torch.device, least: float) -> float:
@@ -57,7 +57,8 @@ def steps(device: torch.device) -> dict[str, tuple[Callable[[], object], object]
         return lambda: pretrain_gradient(network, source, config, group, 0), config
 
     def stage2(config: MetaTrainConfig):
-        return lambda: meta_gradient(network, source, config, config.distribution(), group, 0), config
+        learned = stages.learned_step(config, network, None, group)
+        return lambda: meta_gradient(network, source, config, config.distribution(), group, 0, learned), config
 
     paper2 = MetaTrainConfig()
     return {
@@ -69,7 +70,12 @@ def steps(device: torch.device) -> dict[str, tuple[Callable[[], object], object]
         "meta-train, paper, bfloat16": stage2(dataclasses.replace(paper2, precision="bfloat16")),
         "meta-train, paper, first order": stage2(dataclasses.replace(paper2, first_order=True)),
         "meta-train, cpu": stage2(presets.meta_train_cpu()),
-        "meta-train, cpu, second order": stage2(dataclasses.replace(presets.meta_train_cpu(), first_order=False)),
+        "meta-train, cpu, float32": stage2(dataclasses.replace(presets.meta_train_cpu(), precision="float32")),
+        "meta-train, cpu, plain steps": stage2(presets.meta_train_plain()),
+        "meta-train, cpu, three tasks": stage2(dataclasses.replace(presets.meta_train_cpu(), tasks=3)),
+        "meta-train, cpu, three tasks in one vmap": stage2(
+            dataclasses.replace(presets.meta_train_cpu(), tasks=3, vmap=3)
+        ),
     }
 
 

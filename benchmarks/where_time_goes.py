@@ -21,7 +21,7 @@ from mzsr_lib.mzsr.inputs import Bicubic, Restored
 from mzsr_lib.mzsr.networks import SRNetwork
 from mzsr_lib.mzsr.tasks import PatchSource
 from mzsr_lib.runtime import Group, generator_for
-from mzsr_lib.training import presets
+from mzsr_lib.training import presets, stages
 
 # What is timed as a whole, with everything below it.
 PARTS = {
@@ -60,23 +60,24 @@ def named(name: str, function: Callable) -> Callable:
 
 def steps() -> dict[str, Callable[[int], object]]:
     """Return the kinds of steps, by name."""
-    pictures = [torch.rand(1, 3, 200, 220, generator=generator_for(i)) for i in range(4)]
+    pictures = [torch.rand(1, 3, 240, 260, generator=generator_for(i)) for i in range(4)]
     source, network = PatchSource(pictures), SRNetwork(generator=generator_for("network"))
     network = network.to(memory_format=torch.channels_last)
-    plus, second = presets.pretrain_plus(), presets.meta_train_second_phase()
+    plus, second = presets.pretrain_plus(), presets.meta_train_cpu()
 
     def stage1(config: pretraining.PretrainConfig) -> Callable[[int], object]:
         return lambda step: pretraining.pretrain_gradient(network, source, config, Group(), step)
 
     def stage2(config: meta_training.MetaTrainConfig) -> Callable[[int], object]:
-        tasks = config.distribution()
-        return lambda step: meta_training.meta_gradient(network, source, config, tasks, Group(), step)
+        tasks, learned = config.distribution(), stages.learned_step(config, network, None, Group())
+        return lambda step: meta_training.meta_gradient(network, source, config, tasks, Group(), step, learned)
 
     return {
         "stage 1, cpu": stage1(presets.pretrain_cpu()),
         "kernel-aware, two passes": stage1(plus),
-        "stage 2, first order, 5 steps": stage2(second),
-        "stage 2, second order, 5 steps": stage2(dataclasses.replace(second, first_order=False)),
+        "stage 2, cpu": stage2(second),
+        "stage 2, cpu, first order": stage2(dataclasses.replace(second, first_order=True)),
+        "stage 2, cpu, plain steps": stage2(presets.meta_train_plain()),
     }
 
 

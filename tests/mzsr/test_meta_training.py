@@ -215,7 +215,7 @@ def test_defaults_are_the_papers():
     assert (config.patches, config.patch, config.steps, config.first_order) == (8, 64, 100_000, False)
     prior = config.distribution().degradations[0].kernels
     assert (prior.low, prior.high, prior.size) == (1.0, 5.0, 15)
-    assert presets.meta_train_cpu().first_order and presets.meta_train_quick().steps < 100
+    assert presets.meta_train_first_order().first_order and presets.meta_train_quick().steps < 100
 
 
 def test_gradients_of_all_tasks_are_averaged(init):
