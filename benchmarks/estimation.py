@@ -29,7 +29,6 @@ from mzsr_lib.runtime import generator_for
 
 CANDIDATES = (0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 5.0)  # px^2, for rules that search
 DAMAGES = ("none", "noise 2/255", "noise 5/255", "JPEG 95", "JPEG 90", "JPEG 75")
-PART = 160  # px of the high-resolution part on which PSNR is taken
 
 
 class Sample(NamedTuple):
@@ -153,13 +152,15 @@ def errors(members: list[Sample], rule: Callable[[torch.Tensor], Estimate], dama
     return found
 
 
-def lost(members: list[Sample], rules: dict[str, Callable], method: registry.Method) -> dict[str, list[float]]:
+def lost(
+    members: list[Sample], rules: dict[str, Callable], method: registry.Method, part: int
+) -> dict[str, list[float]]:
     """Return the PSNR lost with each rule's kernel instead of the true one, dB, on the middle of the pictures."""
     found: dict[str, list[float]] = {name: [] for name in rules}
     for sample in members:
-        y, x = (2 * ((size - PART) // 4) for size in sample.hr.shape[-2:])
-        hr = sample.hr[..., y : y + PART, x : x + PART]
-        lr = sample.lr[..., y // 2 : (y + PART) // 2, x // 2 : (x + PART) // 2]
+        y, x = (2 * ((size - part) // 4) for size in sample.hr.shape[-2:])
+        hr = sample.hr[..., y : y + part, x : x + part]
+        lr = sample.lr[..., y // 2 : (y + part) // 2, x // 2 : (x + part) // 2]
 
         def score(guess: Estimate, hr: torch.Tensor = hr, lr: torch.Tensor = lr) -> float:
             return metrics.protocol_psnr(method(lr, Degradation(guess.kernel, 2)), hr, 2)
@@ -178,6 +179,7 @@ def main() -> None:
     parser.add_argument("--pictures", type=int, default=200)
     parser.add_argument("--searched", type=int, default=40, help="pictures for the rules that search")
     parser.add_argument("--scored", type=int, default=24, help="pictures on which PSNR is taken")
+    parser.add_argument("--part", type=int, default=160, help="middle of the picture on which PSNR is taken, px")
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
     torch.set_num_threads(1)
@@ -186,13 +188,15 @@ def main() -> None:
     coefficients = fitted(list(samples(paths[::2], arguments.seed)))
     print(coefficients)
     test = list(samples(paths[1::2], arguments.seed))
-    rows = measure(test, coefficients, arguments.searched, arguments.scored)
+    rows = measure(test, coefficients, arguments.searched, arguments.scored, arguments.part)
     provenance = {"folder": arguments.folder.name, "seed": arguments.seed, "device": "cpu"}
     provenance |= {"commit": files.git_commit(), "date": datetime.date.today().isoformat()}
     files.write_rows(arguments.output, [line | provenance for line in rows])
 
 
-def measure(test: list[Sample], coefficients: Coefficients, few: int, scored: int) -> list[dict[str, object]]:
+def measure(
+    test: list[Sample], coefficients: Coefficients, few: int, scored: int, part: int
+) -> list[dict[str, object]]:
     """Return all rows."""
     middle = Estimate(1.8, 1.8, 0.0)  # the middle of the widths that are drawn
     rules = {
@@ -216,9 +220,9 @@ def measure(test: list[Sample], coefficients: Coefficients, few: int, scored: in
     mzsr, closed = registry.build("mzsr", 10), registry.Method("restore", 0, "", restoration.restore)
     for kind, members in (("round", rounds[::2]), ("slanted", slanted)):
         for method in (mzsr, closed):
-            for name, values in lost(members[:scored], {k: rules[k] for k in list(rules)[:3]}, method).items():
+            for name, values in lost(members[:scored], {k: rules[k] for k in list(rules)[:3]}, method, part).items():
                 title = f"{name}, PSNR lost by {method.name}"
-                rows.append(row(title, kind, "none", "80 x 80", values, "dB"))
+                rows.append(row(title, kind, "none", f"{part // 2} x {part // 2}", values, "dB"))
     return rows
 
 

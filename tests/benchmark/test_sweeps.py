@@ -269,7 +269,6 @@ def test_weights_are_known_by_their_content(data, tmp_path):
         ("--methods mzsr --steps -1", "steps is -1"),
         ("--methods mzsr pretrained --weights x.safetensors", "mzsr and pretrained"),
         ("--kernels g9.9d", "no kernel 'g9.9d'"),
-        ("--scales 5", "scale is 5"),
         ("--images 0", "number of pictures is 0"),
         ("--max-minutes -1", "must be positive"),
         ("--output DATA/mine/0.png/there", "Cannot write"),

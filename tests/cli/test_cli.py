@@ -107,6 +107,7 @@ MISTYPED = [
     ("degrade GIVEN/good.png lr.png --kernel g2.0d --skale 2", "--skale"),
     ("degrade GIVEN/good.png lr.png --kernel g2.0d --mode nearest", "'nearest'"),
     ("evaluate GIVEN/many --kernel g2.0d --steps 1 b", "--steps"),
+    ("tables --scales 2 5", "'5'"),
     ("upscale GIVEN/good.png sr.png --kernel g2.0d --steps many", "--steps"),
     ("pretrain huge --data GIVEN/many --output run", "huge"),
     ("meta-train plus --data GIVEN/many --output run", "plus"),
