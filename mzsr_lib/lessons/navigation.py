@@ -68,7 +68,7 @@ def buttons(name: str, repository: str, branch: str = "main") -> str:
     return (
         f"{BUTTONS}(https://colab.research.google.com/assets/colab-badge.svg)]({colab}) "
         f"[![Open in Binder](https://mybinder.org/badge_logo.svg)]({binder}) "
-        f"On Colab, run this in a new cell first: `!{branched} && pip install -q ./{folder}`, "
+        f"On Colab, run this in a new cell first: `!{branched} && pip install -q './{folder}[lessons]'`, "
         f"then `%cd {folder}/notebooks`."
     )
 

@@ -69,7 +69,7 @@ def test_the_buttons_lead_to_the_notebook():
     assert "\n" not in line
     assert "](https://colab.research.google.com/github/owner/name/blob/dev/new/notebooks/01_b.ipynb)" in line
     assert "](https://mybinder.org/v2/gh/owner/name/dev%2Fnew?labpath=notebooks%2F01_b.ipynb)" in line
-    assert "git clone -q --depth 1 -b dev/new https://github.com/owner/name && pip install -q ./name" in line
+    assert "git clone -q --depth 1 -b dev/new https://github.com/owner/name && pip install -q './name[lessons]'" in line
     assert "%cd name/notebooks" in line
 
 
