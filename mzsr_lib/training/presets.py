@@ -205,6 +205,6 @@ META_TRAIN: dict[str, Callable[[], MetaTrainConfig]] = {
     "cpu": meta_train_cpu,
     "begin": meta_train_begin,
     "plain": meta_train_plain,
-    "first_order": meta_train_first_order,
+    "first-order": meta_train_first_order,
     "quick": meta_train_quick,
 }
