@@ -15,7 +15,7 @@ from pathlib import Path
 import torch
 
 from mzsr_lib import files
-from mzsr_lib.benchmark import datasets, evaluation
+from mzsr_lib.benchmark import datasets, measuring
 from mzsr_lib.drawing import showcase
 from mzsr_lib.imaging import images, kernel_files, metrics, picture_files
 from mzsr_lib.imaging.degradation import Degradation, from_setting
@@ -29,11 +29,12 @@ def methods(updates: int) -> list[Method]:
     """Return the methods in the order of the columns."""
     config = zero_shot.ZeroShotConfig(steps=updates, crop=CROP, precision="bfloat16")
 
-    def zssr(lr: torch.Tensor, camera: Degradation) -> torch.Tensor:
-        return zero_shot.zero_shot(lr, camera, config, progress=True).sr
+    def zssr(lr: torch.Tensor, camera: Degradation) -> tuple[torch.Tensor, int]:
+        result = zero_shot.zero_shot(lr, camera, config, progress=True)
+        return result.sr, result.steps
 
-    found = [registry.build("bicubic"), registry.build("tikhonov"), registry.build("pretrained")]
-    return [*found, Method("zssr", updates, "", zssr), registry.build("mzsr", 10), registry.build("mzsr-plus", 0)]
+    first, last = ("bicubic", "tikhonov", "pretrained"), ("mzsr", "mzsr-plus")
+    return [*map(registry.build, first), Method("zssr", zssr, steps=updates), *map(registry.build, last)]
 
 
 def measure(folder: str | Path, methods: Iterable[Method], scenes: Sequence[showcase.Scene] = showcase.SCENES) -> None:
@@ -50,6 +51,7 @@ def measure(folder: str | Path, methods: Iterable[Method], scenes: Sequence[show
     """
     folder = Path(folder)
     rows = files.read_rows(folder / showcase.SCORES) if (folder / showcase.SCORES).exists() else []
+    rows = [measuring.MEANT | row for row in rows]
     for method in methods:
         for scene in scenes:
             cell = _cell(scene, method)
@@ -62,7 +64,7 @@ def measure(folder: str | Path, methods: Iterable[Method], scenes: Sequence[show
 def _cell(scene: showcase.Scene, method: Method) -> dict[str, str]:
     """Return what tells one result from the others, as it stands in the file."""
     place = dict(zip(("top", "left", "size"), scene.crop, strict=True))
-    cell = {"picture": scene.picture, "kernel": scene.kernel, **place, **evaluation.described(method)}
+    cell = {"picture": scene.picture, "kernel": scene.kernel, **place, **measuring.described(method)}
     return {key: str(value) for key, value in cell.items()}
 
 
@@ -71,11 +73,10 @@ def _measured(folder: Path, scene: showcase.Scene, method: Method) -> dict[str, 
     hr = images.crop_to_multiple(datasets.example(scene.picture), showcase.SCALE)
     camera = from_setting(kernel_files.parse(scene.kernel), showcase.SCALE)
     sr = method(camera(hr), camera)
-    file = f"{scene.picture}-{scene.kernel}-{method.name}-{method.steps}.png"
+    file = f"{scene.picture}-{scene.kernel}-{method.name}-{method.steps}{'-agree' * method.agree}.png"
     picture_files.save(folder / file, showcase.cut(sr, scene.crop))
     scores = {"psnr": round(metrics.protocol_psnr(sr, hr, showcase.SCALE), 3), "file": file}
-    facts = {"device": str(sr.device), "commit": files.git_commit(), "seed": 0}
-    return {**scores, **facts, "date": datetime.date.today().isoformat()}
+    return {**scores, "device": str(sr.device), "commit": files.git_commit(), "date": datetime.date.today().isoformat()}
 
 
 def main() -> None:

@@ -194,6 +194,11 @@ def main() -> None:
     files.write_rows(arguments.output, [line | provenance for line in rows])
 
 
+def closed_form() -> registry.Method:
+    """Return the restoration without learning, at its own trust in the enlarged picture."""
+    return registry.Method("restore", lambda lr, camera: (restoration.restore(lr, camera), 0))
+
+
 def measure(
     test: list[Sample], coefficients: Coefficients, few: int, scored: int, part: int
 ) -> list[dict[str, object]]:
@@ -217,7 +222,7 @@ def measure(
         for kind, members in (("round", rounds), ("slanted", slanted)):
             chosen = members[:few] if name != "always 1.8 px^2" else members
             rows.append(row(name, kind, "none", "240 x 160", errors(chosen, rules[name], "none", 0), "px"))
-    mzsr, closed = registry.build("mzsr", 10), registry.Method("restore", 0, "", restoration.restore)
+    mzsr, closed = registry.build("mzsr:10"), closed_form()
     for kind, members in (("round", rounds[::2]), ("slanted", slanted)):
         for method in (mzsr, closed):
             for name, values in lost(members[:scored], {k: rules[k] for k in list(rules)[:3]}, method, part).items():

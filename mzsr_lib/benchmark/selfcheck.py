@@ -4,19 +4,22 @@ If it does, the pictures, the degradation and the metric are the paper's. If it 
 number can be compared with the paper's either.
 """
 
+import itertools
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
+from statistics import fmean
 
+import pandas as pd
 import torch
-from tabulate import tabulate
 from tqdm import tqdm
 
-from mzsr_lib.benchmark import datasets, published
+from mzsr_lib.benchmark import datasets, measuring, published
+from mzsr_lib.benchmark.measuring import Job, Key, Row
 from mzsr_lib.files import Failure, InputError, existing_folder
-from mzsr_lib.imaging import images, kernels, metrics, picture_files
-from mzsr_lib.imaging.degradation import Degradation, from_setting
+from mzsr_lib.imaging import kernels
 from mzsr_lib.imaging.kernels import Setting
-from mzsr_lib.mzsr.inputs import bicubic_input
+from mzsr_lib.methods import registry
 
 DATASETS = ("set5", "bsd100", "urban100")
 TOLERANCE = 0.02  # dB; the paper prints two decimals
@@ -32,22 +35,20 @@ class SelfCheckFailed(Failure):
     """Plain bicubic does not give what the paper prints; the message says where and by how much."""
 
 
-def expected(directory: str | Path, setting: Setting, scale: int, mode: str | None = None) -> float | None:
+def expected(folder: str | Path | None, setting: Setting, scale: int) -> float | None:
     """Return the PSNR (dB) that the paper prints for plain bicubic in this setting, or None if it prints none.
 
     Parameters
     ----------
-    directory
-        A folder of pictures; it is known by their number and names.
+    folder
+        Of pictures; it is known by their number and names.
     setting
         A kernel; only the named ones with their own sampling are in the paper.
     scale
         2 or 4 in the paper.
-    mode
-        The sampling, if it is not the setting's own.
     """
-    name = datasets.recognise(directory)
-    if name is None or setting.name not in kernels.named() or (mode or setting.mode) != setting.mode:
+    name, own = folder and datasets.recognise(folder), kernels.named().get(setting.name)
+    if name is None or own is None or own.mode != setting.mode:
         return None
     value = published.lookup(name, setting.name, scale, "bicubic", 0)
     return None if value is None else value.psnr
@@ -72,30 +73,36 @@ def require(dataset: str, kernel: str, scale: int, psnr: float, printed: float) 
     return found
 
 
-def outcomes(
-    directory: str | Path,
-    cells: Sequence[tuple[Setting, int]],
-    device: torch.device | str = "cpu",
-    progress: bool = False,
-) -> list[str]:
-    """Check plain bicubic in settings (kernel, scale) of one data set, and return the outcome of each.
+def outcomes(jobs: Sequence[Job], progress: bool = False) -> tuple[dict[tuple, str], dict[Key, Row]]:
+    """Check plain bicubic in the settings of jobs, on all pictures of their folders.
 
-    It is ``"not-applicable"`` where the paper prints nothing.
+    Returns
+    -------
+    dict, dict
+        The outcome of each setting by `Job.cell`, ``"not-applicable"`` where the paper prints nothing; and the
+        rows of plain bicubic, by `Job.key`.
 
     Raises
     ------
     SelfCheckFailed
         At the first that is neither right nor a known exception.
     """
-    printed = [expected(directory, *cell) for cell in cells]
-    known = [(cell, value) for cell, value in zip(cells, printed, strict=True) if value is not None]
-    scores = []
-    if known:
-        scores = bicubic_psnr(directory, [from_setting(*cell).to(device) for cell, _ in known], progress)
-    found = {}
-    for ((setting, scale), value), psnr in zip(known, scores, strict=True):
-        found[setting.name, scale] = require(datasets.recognise(directory), setting.name, scale, psnr, value)
-    return [found.get((setting.name, scale), NOT_APPLICABLE) for setting, scale in cells]
+    cells = {job.cell: job for job in jobs}
+    known = {cell: expected(job.folder, job.setting, job.scale) for cell, job in cells.items()}
+    printed = {cell: psnr for cell, psnr in known.items() if psnr is not None}
+    checks = [check for cell in printed for check in bicubic_jobs(cells[cell])]
+    rows = [check.measure() for check in tqdm(checks, "self-check", disable=None if progress and checks else True)]
+    found = dict.fromkeys(cells, NOT_APPLICABLE)
+    for cell, psnr in printed.items():
+        mean = fmean(row["psnr"] for row, check in zip(rows, checks, strict=True) if check.cell == cell)
+        found[cell] = require(datasets.recognise(cell[0]), cells[cell].setting.name, cells[cell].scale, mean, psnr)
+    return found, {check.key: row for check, row in zip(checks, rows, strict=True)}
+
+
+def bicubic_jobs(job: Job) -> list[Job]:
+    """Return the jobs of plain bicubic in the setting of a job."""
+    method = registry.build("bicubic", replace(job.method.options, weights=None, ensemble=False))
+    return measuring.in_folder(job.dataset, job.folder, [job.setting], [method])
 
 
 def exception_note(dataset: str, kernel: str, scale: int) -> str:
@@ -108,33 +115,23 @@ def exception_note(dataset: str, kernel: str, scale: int) -> str:
     )
 
 
-def bicubic_psnr(directory: str | Path, degradations: Sequence[Degradation], progress: bool = False) -> list[float]:
-    """Return the mean PSNR (dB) of plain bicubic over the pictures of a folder, for each degradation."""
-    totals = torch.zeros(len(degradations), dtype=torch.float64)
-    paths = picture_files.paths_in(directory)
-    for path in tqdm(paths, Path(directory).name, unit="picture", disable=None if progress else True):
-        picture = picture_files.load(path)
-        scores = []
-        for degradation in degradations:
-            hr = images.crop_to_multiple(picture, degradation.scale).to(degradation.kernel.device)
-            scores.append(metrics.protocol_psnr(bicubic_input(degradation(hr), degradation), hr, degradation.scale))
-        totals += torch.tensor(scores, dtype=torch.float64)
-    return (totals / len(paths)).tolist()
-
-
 def selfcheck(
     root: str | Path | None = None, device: torch.device | str = "cpu", progress: bool = False
-) -> list[dict[str, object]]:
+) -> pd.DataFrame:
     """Score plain bicubic on those of the paper's data sets that are there, beside the printed values.
 
     Parameters
     ----------
     root
         Parent of the folders ``set5``, ``bsd100`` and ``urban100``; by default `datasets.data_root`.
+    device
+        Where to compute.
+    progress
+        Show bars.
 
     Returns
     -------
-    list
+    pd.DataFrame
         A row a cell: dataset, kernel, scale, psnr, published, difference (dB), outcome.
 
     Raises
@@ -147,41 +144,40 @@ def selfcheck(
     if not complete:
         names = ", ".join(DATASETS)
         raise InputError(f"{root} holds none of {names} as a whole: fetch one with 'mzsr data fetch {DATASETS[0]}'.")
-    return [row for name in complete for row in _check_dataset(root / name, name, device, progress)]
+    methods = [registry.build("bicubic", registry.Options(device=device, scale=scale)) for scale in (2, 4)]
+    cells = []
+    for name, method, setting in itertools.product(complete, methods, kernels.named().values()):
+        printed = expected(root / name, setting, method.options.scale)
+        if printed is not None:
+            jobs = measuring.in_folder(name, root / name, [setting], [method])
+            bar = tqdm(jobs, f"{name} {setting.name}", unit="picture", disable=None if progress else True)
+            psnr, cell = fmean(job.measure()["psnr"] for job in bar), (name, setting.name, method.options.scale)
+            cells.append((*cell, psnr, printed, psnr - printed, verdict(*cell, psnr, printed)))
+    return pd.DataFrame(cells, columns=["dataset", "kernel", "scale", "psnr", "published", "difference", "outcome"])
 
 
-def _check_dataset(directory: Path, name: str, device: torch.device | str, progress: bool) -> list[dict[str, object]]:
-    cells = [(s, scale, expected(directory, s, scale)) for scale in (2, 4) for s in kernels.named().values()]
-    cells = [cell for cell in cells if cell[2] is not None]
-    degradations = [from_setting(setting, scale).to(device) for setting, scale, _ in cells]
-    rows = []
-    for (setting, scale, printed), psnr in zip(cells, bicubic_psnr(directory, degradations, progress), strict=True):
-        row = {"dataset": name, "kernel": setting.name, "scale": scale, "psnr": psnr, "published": printed}
-        outcome = verdict(name, setting.name, scale, psnr, printed)
-        rows.append({**row, "difference": psnr - printed, "outcome": outcome})
-    return rows
+def table(cells: pd.DataFrame) -> str:
+    """Return the cells of `selfcheck` as a Markdown table, with a sentence for each known exception among them."""
+    text = cells.to_markdown(index=False, floatfmt=("", "", "", ".2f", ".2f", "+.3f", ""))
+    known = cells.loc[cells["outcome"] == EXCEPTION, ["dataset", "kernel", "scale"]]
+    return "\n\n".join([text, *(exception_note(*cell) for cell in known.itertuples(index=False, name=None))])
 
 
-def table(rows: Sequence[dict[str, object]]) -> str:
-    """Return the rows of `selfcheck` as a Markdown table, with a sentence for each known exception in it."""
-    text = tabulate(rows, headers="keys", tablefmt="pipe", floatfmt=("", "", "", ".2f", ".2f", "+.3f", ""))
-    cells = [(row["dataset"], row["kernel"], row["scale"]) for row in rows if row["outcome"] == EXCEPTION]
-    return "\n\n".join([text, *(exception_note(*cell) for cell in cells)])
-
-
-def summary(rows: Sequence[dict[str, object]]) -> str:
-    """Return one sentence about the rows of `selfcheck`.
+def summary(cells: pd.DataFrame) -> str:
+    """Return one sentence about the cells of `selfcheck`.
 
     Raises
     ------
     SelfCheckFailed
         If a cell failed; the sentence names the worst.
     """
-    failed = [row for row in rows if row["outcome"] == FAILED]
+    failed = cells[cells["outcome"] == FAILED].to_dict("records")
     if failed:
-        worst = max(failed, key=lambda row: abs(row["difference"]))
+        worst = max(failed, key=lambda cell: abs(cell["difference"]))
         require(*(worst[key] for key in ("dataset", "kernel", "scale", "psnr", "published")))
-    exceptions = sum(row["outcome"] == EXCEPTION for row in rows)
-    missing = [name for name in DATASETS if name not in {row["dataset"] for row in rows}]
-    text = f"{len(rows) - exceptions} of {len(rows)} cells agree within {TOLERANCE} dB; known exceptions: {exceptions}."
+    exceptions = (cells["outcome"] == EXCEPTION).sum()
+    missing = [name for name in DATASETS if name not in set(cells["dataset"])]
+    text = (
+        f"{len(cells) - exceptions} of {len(cells)} cells agree within {TOLERANCE} dB; known exceptions: {exceptions}."
+    )
     return text + (f" Not there as a whole: {', '.join(missing)}." if missing else "")

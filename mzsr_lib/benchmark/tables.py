@@ -1,18 +1,19 @@
 """The paper's tables with our numbers in them: laid out once, written as Markdown and as LaTeX."""
 
+import functools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from statistics import fmean
 from typing import NamedTuple
 
-from tabulate import tabulate
+import pandas as pd
 
-from mzsr_lib.benchmark import datasets, evaluation, intervals, published, selfcheck, sweeps
-from mzsr_lib.benchmark.evaluation import Row
-from mzsr_lib.files import atomic_path, read_rows
+from mzsr_lib.benchmark import datasets, evaluation, intervals, measuring, published, selfcheck
+from mzsr_lib.files import atomic_path
 from mzsr_lib.imaging import kernels
-from mzsr_lib.methods import registry
+from mzsr_lib.methods import catalogue
+from mzsr_lib.methods.catalogue import ENTRIES
+from mzsr_lib.models import weights
 
 
 class Piece(NamedTuple):
@@ -61,69 +62,74 @@ DATASETS = {"set5": "Set5", "set14": "Set14", "bsd100": "BSD100", "urban100": "U
 KERNELS = ("g0.2d", "g2.0d", "gani_d", "g1.3b")
 DIGITS = {"psnr": 2, "ssim": 4}
 
-# From the left, as in the paper; what it has not stands where it belongs, and what nobody knows comes last.
-ORDER = ("nearest", "bilinear", "bicubic", "aligned", "landweber", "tikhonov", "pretrained", "carn", "rcan", "ikc")
-ORDER += ("zssr", "mzsr multi-scale", "mzsr", "mzsr-plus")
-# Of these methods other numbers of updates are measured too; they stand in the rows only.
-SHOWN = {"mzsr": sweeps.UPDATES["mzsr"], "mzsr-plus": (0,)}
 
-
-class Column(NamedTuple):
-    """A method, its updates, and what its weights are called if they are not its own for the scale."""
+@dataclass(frozen=True, order=True)
+class Column:
+    """A method, its updates, whether it ends with agreement, and its weights if they are not its own for the scale."""
 
     method: str
     steps: int = 0
+    agree: bool = False
     weights: str = ""
+
+    @property
+    def title(self) -> str:
+        """Its head, such as ``MZSR 10``."""
+        named = catalogue.title(self.method, self.steps, self.agree)
+        return f"{named} ({self.weights})" if self.weights else named
+
+    @property
+    def rank(self) -> tuple:
+        """Its place from the left: as `catalogue.ENTRIES` has it, and what nobody knows last."""
+        return [*ENTRIES, self.method].index(self.method), self.method, self.weights, self.steps, self.agree
+
+    @property
+    def shown(self) -> bool:
+        """Whether tables show so many updates; others stand in the rows only."""
+        entry = ENTRIES.get(self.method)
+        return not entry or not entry.shown or self.steps in entry.shown
 
 
 Place = tuple[str, str, int]
+KIND = ("method", "steps", "agree", "weights", "scale")  # what decides on the column of a row
 DASH: Cell = (Piece("-"),)
 
 
-def column_of(row: Row) -> Column:
+def column_of(row: Mapping) -> Column:
     """Return the column in which a row, or a mean, stands."""
-    method, weights = str(row["method"]), Path(str(row["weights"])).stem
-    own = weights in ("", f"{method}-x{row['scale']}")
-    return Column(method, int(row["steps"]), "" if own else weights.removeprefix(f"{method}-"))
+    method, name = row["method"], row["weights"]
+    label = "" if not name or weights.is_own(name, method, int(row["scale"])) else weights.label(name)
+    return Column(method, int(row["steps"]), row["agree"] == "yes", label)
 
 
-def title(column: Column) -> str:
-    """Return the head of a column, such as ``MZSR 10``: the updates are named where the method has a choice."""
-    entry = registry.REGISTRY.get(column.method)
-    known = {"ikc": "IKC", "mzsr multi-scale": "MZSR multi-scale"}
-    text = entry.title if entry else known.get(column.method, column.method.upper())
-    if column.steps and (column.method in SHOWN or not entry or column.steps != entry.updates):
-        text += f" {column.steps}"
-    return f"{text} ({column.weights})" if column.weights else text
+def with_columns(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return rows with the column in which each stands as one more, ``column``."""
+    found = functools.cache(lambda *kind: column_of(dict(zip(KIND, kind, strict=True))))
+    columns = [found(*kind) for kind in rows[list(KIND)].itertuples(index=False, name=None)]
+    return rows.assign(column=pd.Series(columns, rows.index, dtype=object))
 
 
-def collect(rows: Sequence[Row]) -> dict[Place, dict[Column, dict[str, Row]]]:
-    """Return the rows to be shown by (data set, kernel, scale), then by column, then by picture, all in order."""
-    found: dict[Place, dict[Column, dict[str, Row]]] = {}
-    for row in sorted(rows, key=evaluation.place):
-        column = column_of(row)
-        if column.steps in SHOWN.get(column.method, (column.steps,)):
-            place = str(row["dataset"]), str(row["kernel"]), int(row["scale"])
-            found.setdefault(place, {}).setdefault(column, {})[str(row["image"])] = row
-    return found
+def collect(rows: pd.DataFrame) -> dict[Place, pd.DataFrame]:
+    """Return the rows to be shown by (data set, kernel, scale), in order, with their ``column``."""
+    shown = with_columns(measuring.ordered(rows))
+    shown = shown[[column.shown for column in shown["column"]]]
+    return dict(iter(shown.groupby(["dataset", "kernel", "scale"], sort=False)))
 
 
-def printed(place: Place, cells: Mapping[Column, Mapping[str, Row]]) -> dict[Column, published.Value]:
+def printed(place: Place, rows: pd.DataFrame) -> dict[Column, published.Value]:
     """Return what the paper prints for a setting, if the self-check says that it can be compared."""
-    outcomes = {row["selfcheck"] for members in cells.values() for row in members.values()}
-    if not outcomes <= {selfcheck.PASSED, selfcheck.EXCEPTION}:
+    if not set(rows["selfcheck"]) <= {selfcheck.PASSED, selfcheck.EXCEPTION}:
         return {}
-    names = {published.plain(name): name for name in (*ORDER, *registry.METHODS)}
-    found = {}
+    names, found = {published.plain(name): name for name in ENTRIES}, {}
     for (method, steps), value in published.cells(*place).items():
         name = names[method]
-        found[Column(name, registry.REGISTRY[name].updates if steps is None else steps)] = value
+        found[Column(name, ENTRIES[name].updates if steps is None else steps)] = value
     return found
 
 
-def rehearsed(place: Place, cells: Mapping[Column, Mapping[str, Row]]) -> str:
+def rehearsed(place: Place, rows: pd.DataFrame) -> str:
     """Return a sentence if not all pictures of a data set were measured; of a folder of one's own nothing is known."""
-    count, known = len(set().union(*cells.values())), len(datasets.manifest().get(place[0], ()))
+    count, known = rows["image"].nunique(), len(datasets.manifest().get(place[0], ()))
     if count >= known:
         return ""
     name = DATASETS.get(place[0], place[0])
@@ -138,20 +144,19 @@ def marks(values: Mapping[Column, float], digits: int) -> dict[Column, str]:
     return {column: styles.get(text, "") for column, text in shown.items()}
 
 
-def complete(cells: Mapping[Column, Mapping[str, Row]]) -> dict[Column, Mapping[str, Row]]:
-    """Return the columns that were measured on every picture on which any was: these can be compared."""
-    every = set().union(*cells.values())
-    return {column: members for column, members in cells.items() if members.keys() == every}
+def complete(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows of the columns that were measured on every picture on which any was: these can be compared."""
+    return rows[rows.groupby("column")["image"].transform("nunique") == rows["image"].nunique()]
 
 
-def _measured(cells: Mapping[Column, Mapping[str, Row]], columns: Sequence[Column]) -> list[Cell]:
+def _measured(rows: pd.DataFrame, columns: Sequence[Column]) -> list[Cell]:
     """Return a line of means, the best and second best marked; the number of pictures where some are missing."""
-    line, whole = {}, complete(cells)
-    means = {m: {c: fmean(float(r[m]) for r in rows.values()) for c, rows in cells.items()} for m in DIGITS}
-    styles = {m: marks({c: means[m][c] for c in whole}, digits) for m, digits in DIGITS.items()}
-    for column, members in cells.items():
-        pieces = [Piece(f"{means[m][column]:.{n}f}", styles[m].get(column, "")) for m, n in DIGITS.items()]
-        line[column] = (*pieces, *([] if column in whole else [Piece(f"{len(members)} pictures")]))
+    line, means = {}, rows.groupby("column")[list(DIGITS)].mean()
+    whole, counts = set(complete(rows)["column"]), rows.groupby("column")["image"].nunique()
+    styles = {m: marks(means.loc[means.index.isin(whole), m].to_dict(), digits) for m, digits in DIGITS.items()}
+    for column, numbers in means.to_dict("index").items():
+        pieces = [Piece(f"{numbers[m]:.{n}f}", styles[m].get(column, "")) for m, n in DIGITS.items()]
+        line[column] = (*pieces, *([] if column in whole else [Piece(f"{counts[column]} pictures")]))
     return [line.get(column, DASH) for column in columns]
 
 
@@ -161,11 +166,7 @@ def _published(values: Mapping[Column, published.Value], columns: Sequence[Colum
     return [(Piece(texts[column], "published"),) if column in texts else DASH for column in columns]
 
 
-def _rank(column: Column) -> tuple:
-    return [*ORDER, column.method].index(column.method), column.method, column.weights, column.steps
-
-
-def paper_layout(name: str, found: Mapping[Place, Mapping], wanted: Callable[[str, int], bool]) -> Layout | None:
+def paper_layout(name: str, found: Mapping[Place, pd.DataFrame], wanted: Callable[[str, int], bool]) -> Layout | None:
     """Return a table as the paper lays it out, PSNR / SSIM by data set and method, for the settings that are wanted.
 
     Below each line of ours stands what the paper prints. Without a measured row there is no table.
@@ -173,42 +174,44 @@ def paper_layout(name: str, found: Mapping[Place, Mapping], wanted: Callable[[st
     order = list(kernels.named())
     places = sorted(filter(lambda place: wanted(*place[1:]), found), key=lambda p: [*order, p[1]].index(p[1]))
     here = {place: found[place] for place in places}
-    known = {place: printed(place, cells) for place, cells in here.items()}
-    columns = sorted({c for place, cells in here.items() for c in (*cells, *known[place])}, key=_rank)
+    known = {place: printed(place, rows) for place, rows in here.items()}
+    columns = {column for place, rows in here.items() for column in (*rows["column"], *known[place])}
+    columns = sorted(columns, key=lambda column: column.rank)
     lines, notes = [], {}
-    for place, cells in here.items():
+    for place, rows in here.items():
         names = [(Piece(place[1]),), (Piece(DATASETS.get(place[0], place[0])),)]
-        lines.append([*names, (Piece("measured"),), *_measured(cells, columns)])
+        lines.append([*names, (Piece("measured"),), *_measured(rows, columns)])
         if known[place]:
             lines.append([*names, (Piece("published", "published"),), *_published(known[place], columns)])
-        if any(row["selfcheck"] == selfcheck.EXCEPTION for members in cells.values() for row in members.values()):
-            notes[selfcheck.exception_note(*place)] = None
-        if sentence := rehearsed(place, cells):
-            notes[sentence] = None
-    return Layout(name, ["kernel", "data set", "", *map(title, columns)], lines, list(notes)) if lines else None
+        notes |= dict.fromkeys([*evaluation.exceptions(rows), *filter(None, [rehearsed(place, rows)])])
+    heads = ["kernel", "data set", "", *(column.title for column in columns)]
+    return Layout(name, heads, lines, list(notes)) if lines else None
 
 
-def spread_layout(name: str, found: Mapping[Place, Mapping], scale: int) -> Layout | None:
+def spread_layout(name: str, found: Mapping[Place, pd.DataFrame], scale: int) -> Layout | None:
     """Return each mean with its 95 % interval, and on which share of the pictures the method wins."""
     lines = []
-    for place, cells in found.items():
+    for place, rows in found.items():
         if place[2] != scale:
             continue
-        won = intervals.wins({c: [float(rows[i]["psnr"]) for i in rows] for c, rows in complete(cells).items()})
-        for column in sorted(cells, key=_rank):
-            words = [DATASETS.get(place[0], place[0]), place[1], title(column)]
-            numbers = [str(len(cells[column]))]
+        won = intervals.wins(scores(complete(rows)))
+        for column, members in sorted(rows.groupby("column"), key=lambda pair: pair[0].rank):
+            texts = [DATASETS.get(place[0], place[0]), place[1], column.title, str(len(members))]
             for measure, digits in DIGITS.items():
-                values = [float(row[measure]) for row in cells[column].values()]
-                low, high = intervals.interval(values)
-                numbers += [f"{fmean(values):.{digits}f}", f"{low:.{digits}f} to {high:.{digits}f}"]
-            numbers.append(f"{100 * won[column]:.0f} %" if column in won else "-")
-            lines.append([(Piece(text),) for text in (*words, *numbers)])
+                low, high = intervals.interval(members[measure].tolist())
+                texts += [f"{members[measure].mean():.{digits}f}", f"{low:.{digits}f} to {high:.{digits}f}"]
+            texts.append(f"{100 * won[column]:.0f} %" if column in won else "-")
+            lines.append([(Piece(text),) for text in texts])
     heads = ["data set", "kernel", "method", "pictures", "PSNR", "95 %", "SSIM", "95 %", "wins"]
     return Layout(name, heads, lines, long=True) if lines else None
 
 
-def layouts(rows: Sequence[Row]) -> list[Layout]:
+def scores(rows: pd.DataFrame) -> dict[Column, list[float]]:
+    """Return the PSNR (dB) of every picture by column, the pictures in the same order."""
+    return {column: list(members["psnr"]) for column, members in rows.groupby("column", sort=False)}
+
+
+def layouts(rows: pd.DataFrame) -> list[Layout]:
     """Return every table that the rows fill, the paper's first."""
     found = collect(rows)
     asked = [
@@ -234,12 +237,12 @@ of the pictures on which a method has the highest PSNR of all in its data set an
 MADE = "Made from rows.csv by `mzsr tables` and `make refresh`: do not edit."
 
 
-def as_markdown(rows: Sequence[Row]) -> str:
+def as_markdown(rows: pd.DataFrame) -> str:
     """Return all tables as a Markdown page."""
     return "\n\n".join(["# Tables", MADE, INTRODUCTION, *map(markdown, layouts(rows))]) + "\n"
 
 
-def as_latex(rows: Sequence[Row]) -> str:
+def as_latex(rows: pd.DataFrame) -> str:
     """Return all tables as LaTeX, to be put into a text."""
     needs = f"% {MADE}\n% In the preamble: \\usepackage{{{','.join(PACKAGES)}}}"
     return "\n\n".join([needs, *map(latex, layouts(rows))]) + "\n"
@@ -247,7 +250,7 @@ def as_latex(rows: Sequence[Row]) -> str:
 
 def write(folder: str | Path) -> list[Path]:
     """Write ``tables.md`` and ``tables.tex`` beside ``rows.csv``, from it, and return their paths."""
-    rows = read_rows(Path(folder) / "rows.csv")
+    rows = measuring.read(Path(folder) / "rows.csv")
     texts = {"tables.md": as_markdown(rows), "tables.tex": as_latex(rows)}
     for name, text in texts.items():
         with atomic_path(Path(folder) / name) as temporary:
@@ -260,7 +263,7 @@ def markdown(layout: Layout) -> str:
     frames = {"": "{}", "best": "**{}**", "second": "<u>{}</u>", "published": "*{}*"}
     cells = layout.texts(lambda piece: frames[piece.style].format(piece.text))
     sides = ["left"] * layout.words + ["right"] * (len(layout.headers) - layout.words)
-    text = tabulate(cells, layout.headers, tablefmt="pipe", disable_numparse=True, colalign=sides)
+    text = pd.DataFrame(cells, columns=layout.headers).to_markdown(index=False, disable_numparse=True, colalign=sides)
     return "\n\n".join([f"## {layout.title}", text, *layout.notes])
 
 

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from tyro.conf import Positional, arg
 
+from mzsr_lib.methods import catalogue
+
 if TYPE_CHECKING:
     from mzsr_lib.imaging.picture_files import Picture
 
@@ -25,7 +27,7 @@ Mode = Annotated[
     Literal["direct", "bicubic"] | None,
     arg(help="How pixels are dropped after the blur; by default as the kernel's name says."),
 ]
-METHODS = "nearest, bilinear, bicubic, aligned, landweber, tikhonov, pretrained, mzsr, mzsr-plus, zssr, carn, rcan"
+METHODS = ", ".join(catalogue.METHODS)
 Seed = Annotated[int, arg(help="Everything random follows from it.")]
 Device = Annotated[str, arg(metavar="auto|cpu|cuda", help="Where to compute; auto takes a GPU when there is one.")]
 Weights = Annotated[
@@ -33,6 +35,14 @@ Weights = Annotated[
     arg(
         metavar="NAME|FILE",
         help="Shipped weights, a .safetensors file, or CARN's or RCAN's own .pt; by default shipped ones that fit.",
+    ),
+]
+Methods = Annotated[
+    tuple[str, ...],
+    arg(
+        metavar="NAME[:N][+agree]",
+        help=f"One or more of {METHODS}; with :N the gradient updates, otherwise 10 for mzsr, at most 3000 for zssr; "
+        "with +agree a learned method ends with the picture that agrees with the low-resolution one.",
     ),
 ]
 DataRoot = Annotated[
@@ -89,6 +99,13 @@ def upscale(
         ),
     ] = None,
     method: Annotated[str, arg(metavar="NAME", help=f"How to super-resolve: {METHODS}.")] = "mzsr",
+    agree: Annotated[
+        bool,
+        arg(
+            help="End, where the method can, with the picture that agrees with the low-resolution one; never with an "
+            "estimated kernel, unless it is named, as in --method mzsr+agree."
+        ),
+    ] = True,
     ensemble: Annotated[
         bool, arg(help="Average over turned pictures (mzsr-plus): better, and 2 or 8 times slower.")
     ] = False,
@@ -110,7 +127,19 @@ def upscale(
     picture = picture_files.read(lr)
     picture_files.check_output(sr, picture)
     larger = upscaling.upscale(
-        picture, kernel, scale, method, steps, weights, mode, ensemble, seed, device, progress=True, say=note
+        picture,
+        kernel,
+        scale,
+        method,
+        steps,
+        agree=None if agree else False,
+        weights=weights,
+        mode=mode,
+        ensemble=ensemble,
+        seed=seed,
+        device=device,
+        progress=True,
+        say=note,
     )
     _write(sr, larger)
 
@@ -129,11 +158,12 @@ def evaluate(
     *,
     kernel: Kernel,
     scale: Scale = 2,
-    method: Annotated[tuple[str, ...], arg(metavar="NAME", help=f"One or more of {METHODS}.")] = ("mzsr",),
+    method: Methods = ("mzsr",),
     steps: Annotated[
         tuple[int, ...],
-        arg(metavar="N", help="Gradient updates, one or more numbers; 0 for none; by default see mzsr upscale --help."),
+        arg(metavar="N", help="Gradient updates of the only method, one or more numbers, instead of :N at its name."),
     ] = (),
+    agree: Annotated[bool, arg(help="The same as +agree at the name of the only method.")] = False,
     output: Annotated[Path | None, arg(metavar="ROWS.csv", help="File for one row a picture.")] = None,
     weights: Weights = None,
     mode: Mode = None,
@@ -144,27 +174,30 @@ def evaluate(
 
     Settings that the paper prints are preceded by the self-check; see mzsr selfcheck --help.
 
-    Example: mzsr evaluate DIR --kernel g2.0d --scale 2 --method bicubic mzsr --steps 1 10 --output rows.csv
+    Example: mzsr evaluate DIR --kernel g2.0d --scale 2 --method bicubic mzsr:1 mzsr:10+agree --output rows.csv
     """
     from mzsr_lib import files, runtime
-    from mzsr_lib.benchmark import evaluation
+    from mzsr_lib.benchmark import evaluation, measuring
     from mzsr_lib.imaging import kernel_files, picture_files
     from mzsr_lib.imaging.degradation import from_setting
     from mzsr_lib.methods import registry
 
     picture_files.paths_in(folder)
-    setting, where = kernel_files.parse(kernel), runtime.pick_device(device)
-    degradation = from_setting(setting, scale, mode)
-    methods = registry.sweep(method, steps, weights, seed, where, scale)
+    setting = kernel_files.parse(kernel)
+    setting = setting._replace(mode=mode or setting.mode)
+    degradation = from_setting(setting, scale)
+    chosen = catalogue.choices(method, steps, agree or None)
+    options = registry.Options(weights, runtime.pick_device(device), scale, seed)
+    methods = registry.build_all(chosen, options)
     if output:
         files.check_writable(output)
     for doubt in dict.fromkeys(registry.doubt(built, degradation) for built in methods):
         if doubt:
             note(doubt)
-    rows = evaluation.evaluate(folder, setting, scale, methods, mode, seed, where, progress=True)
-    if output:
-        files.write_rows(output, rows)
+    rows = evaluation.evaluate(folder, setting, methods, progress=True)
     print(evaluation.table(evaluation.means(rows)))
+    if output:
+        measuring.write(output, rows)
 
 
 def selfcheck(data: DataRoot = None, device: Device = "auto") -> None:

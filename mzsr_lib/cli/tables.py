@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from tyro.conf import arg
 
-from mzsr_lib.cli.commands import DataRoot, Device, Seed, Weights, note
+from mzsr_lib.cli.commands import DataRoot, Device, Methods, Seed, Weights, note
 from mzsr_lib.cli.training import MaxMinutes, check_limits
 
 Output = Annotated[
@@ -16,15 +16,6 @@ Kernels = Annotated[
     tuple[str, ...], arg(metavar="KERNEL", help="By default the paper's five; see mzsr evaluate --help.")
 ]
 Scales = Annotated[tuple[Literal[2, 3, 4], ...], arg(help="Sizes of the high resolution / the low one.")]
-Methods = Annotated[tuple[str, ...], arg(metavar="NAME", help="By default every method that can be built.")]
-Updates = Annotated[
-    tuple[int, ...],
-    arg(
-        metavar="N",
-        help="Updates of the methods that begin with trained weights; by default 1 and 10 for mzsr, 0 for mzsr-plus. "
-        "zssr, at most 3000 by default, takes them when it is the only method.",
-    ),
-]
 Images = Annotated[int | None, arg(metavar="N", help="Only the first so many pictures of each data set: a rehearsal.")]
 
 
@@ -36,7 +27,6 @@ def tables(
     kernels: Kernels = (),
     scales: Scales = (2,),
     methods: Methods = (),
-    steps: Updates = (),
     weights: Weights = None,
     images: Images = None,
     max_minutes: MaxMinutes = None,
@@ -48,7 +38,9 @@ def tables(
     The same command continues after an interruption, and several processes share the work:
     torchrun --nproc-per-node 4 -m mzsr_lib.cli tables ...
 
-    Example: mzsr tables --data DIR --datasets set5 bsd100 --methods bicubic mzsr --steps 1 10 --output results
+    By default every method that can be built, mzsr with 1 and with 10 updates.
+
+    Example: mzsr tables --data DIR --datasets set5 bsd100 --methods bicubic mzsr:1 mzsr:10+agree --output results
     """
     import torch
 
@@ -56,7 +48,8 @@ def tables(
     from mzsr_lib.benchmark import sweeps
     from mzsr_lib.imaging.kernel_files import parse
     from mzsr_lib.imaging.kernels import named
-    from mzsr_lib.methods import registry
+    from mzsr_lib.methods import catalogue, registry
+    from mzsr_lib.methods.registry import Options
 
     check_limits(max_minutes)
     sweeps.check_count(images)
@@ -66,9 +59,14 @@ def tables(
     # Pictures come in many sizes: looking for the fastest convolution of each would cost more than it saves.
     torch.backends.cudnn.benchmark = False
     try:
-        names, say = methods or registry.METHODS, note if group.leads else lambda sentence: None
-        built = {s: sweeps.methods_for(names, s, steps, weights, seed, group.device, say) for s in scales}
-        planned = sweeps.plan(places, settings, built, seed, images)
+        chosen = catalogue.choices(methods) if methods else catalogue.standard()
+        say = note if group.leads else lambda sentence: None
+        built = [
+            method
+            for scale in scales
+            for method in registry.build_all(chosen, Options(weights, group.device, scale, seed), say)
+        ]
+        planned = sweeps.plan(places, settings, built, images)
         missing = sweeps.run(planned, output, group, max_minutes, progress=True)
         if group.leads:
             _report(len(planned), missing, output)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import torch
 from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
@@ -36,6 +37,7 @@ from mzsr_lib.drawing.style import (
     tidy,
 )
 from mzsr_lib.files import InputError
+from mzsr_lib.methods import catalogue
 from mzsr_lib.shapes import Float, Images, Kernel, OtherImages, Tensor
 
 __all__ = ["comparison", "differences", "draw_kernel", "heat_map", "kernel", "save", "training_curve", "updates"]
@@ -161,28 +163,23 @@ def updates(rows: Mapping[str, Sequence[Mapping]], ylabel: str = "PSNR (dB)") ->
     return figure
 
 
-def differences(cells: Sequence[Mapping]) -> Drawing:
+def differences(cells: pd.DataFrame) -> Drawing:
     """Draw ours minus published: a line for each data set and kernel, a dot for each method and number of updates.
 
     Parameters
     ----------
     cells
-        With ``dataset``, ``kernel``, ``method``, ``steps`` and ``difference`` in dB.
+        With ``dataset``, ``kernel``, ``method``, ``steps`` and ``difference`` in dB, see `report.cells`.
     """
-    lines = list(dict.fromkeys((cell["dataset"], cell["kernel"]) for cell in cells))
-    methods = dict.fromkeys((cell["method"], int(cell["steps"])) for cell in cells)
+    names = (cells["dataset"] + "  " + cells["kernel"]).rename("line")
+    lines, methods = list(names.unique()), cells.groupby(["method", "steps"], sort=False)
     figure, axes = chart(760, 110 + 24 * len(lines), left=130, top=40)
     axes.axvline(0, color=INK, linewidth=1)
-    for method, steps in methods:
-        mine = [cell for cell in cells if (cell["method"], int(cell["steps"])) == (method, steps)]
-        places = [lines.index((cell["dataset"], cell["kernel"])) for cell in mine]
-        values = [float(cell["difference"]) for cell in mine]
-        name = {"mzsr": "MZSR", "mzsr-plus": "MZSR-plus", "zssr": "ZSSR"}.get(method, method)
-        label = f"{name} {steps}" if steps and method != "zssr" else name
+    for (method, steps), mine in methods:
+        places = [lines.index(name) for name in names[mine.index]]
         look: dict[str, Any] = {"color": colour(method), "markerfacecolor": "white" if steps == 1 else colour(method)}
-        axes.plot(values, places, "o", markersize=7, label=label, **look)
-    names = [f"{dataset}  {kernel}" for dataset, kernel in lines]
-    axes.set(yticks=range(len(lines)), yticklabels=names, ylim=(len(lines) - 0.5, -0.5))
+        axes.plot(mine["difference"], places, "o", markersize=7, label=catalogue.title(method, steps), **look)
+    axes.set(yticks=range(len(lines)), yticklabels=lines, ylim=(len(lines) - 0.5, -0.5))
     axes.set_xlabel("ours - published (dB); right of the line we are above the paper")
     legend(axes, ncols=len(methods), loc="lower center", bbox_to_anchor=(0.5, 1))
     return figure

@@ -7,8 +7,7 @@ from typing import NamedTuple
 from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 
-from mzsr_lib import files
-from mzsr_lib.benchmark import datasets, tables
+from mzsr_lib.benchmark import datasets, measuring
 from mzsr_lib.drawing.charts import method_title
 from mzsr_lib.drawing.panels import draw
 from mzsr_lib.drawing.plotting import Crop, draw_kernel
@@ -62,19 +61,21 @@ def comparison(folder: str | Path) -> Drawing:
     if not (folder / SCORES).is_file():
         raise InputError(f"There is no {SCORES} in {folder}: measure first, see results/README.md.")
     scenes: dict[Scene, dict[str, dict]] = {}
-    rows = files.read_rows(folder / SCORES)
-    for row in sorted(rows, key=lambda row: (*tables.ORDER, row["method"]).index(row["method"])):
+    shades: dict[str, str] = {}
+    rows = measuring.ordered(measuring.read(folder / SCORES, ("picture", "kernel", "file")), by=["method"])
+    for row in rows.to_dict("records"):
         crop = (int(row["top"]), int(row["left"]), int(row["size"]))
-        found = scenes.setdefault(Scene(row["picture"], row["kernel"], crop), {})
-        found[method_title(row["method"], row["steps"], row["weights"])] = row
-    titles = list(dict.fromkeys(title for found in scenes.values() for title in found))
+        title = method_title(row["method"], row["steps"], row["weights"], row["agree"])
+        scenes.setdefault(Scene(row["picture"], row["kernel"], crop), {})[title] = row
+        shades[title] = colour(row["method"])
+    titles = list(shades)
     cell, top = TILE + LINE + GAP, GAP + 2 * LINE + 14
     figure = sheet(GAP + WIDE + GAP + (1 + len(titles)) * (TILE + SPACE) + GAP - SPACE, top + LINE + len(scenes) * cell)
     text(figure, GAP, GAP, "The same crop by every method, scale 2", weight="bold", fontsize=FONT_SIZE + 1)
     note = "crops enlarged pixel by pixel; PSNR of the whole picture; inset: the blur kernel"
     text(figure, GAP, GAP + LINE + 2, note, color="#555555")
     for number, title in enumerate(["original", *titles]):
-        text(figure, _left(number), top, title, color=colour(title), weight="bold")
+        text(figure, _left(number), top, title, color=shades.get(title, INK), weight="bold")
     for number, (scene, found) in enumerate(scenes.items()):
         _row(figure, folder, scene, {title: found.get(title) for title in titles}, top + LINE + 4 + number * cell)
     return figure

@@ -12,19 +12,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from mzsr_lib.files import InputError, atomic_path
+from mzsr_lib.methods.catalogue import ENTRIES, INK
 
-# One colour a method, after Okabe and Ito: distinct for colour-blind readers too. "wrong" is for a
-# method that is told something wrong on purpose.
-COLOURS = {
-    "bicubic": "#767676",
-    "pretrained on all": "#8b4513",
-    "pretrained": "#d98c00",
-    "mzsrplus": "#8e44ad",
-    "mzsr": "#0072b2",
-    "zssr": "#009e73",
-    "wrong": "#c44e00",
-}
-INK, PALE, MARK = "#222222", "#dddddd", "#ffd400"
+# One colour a method, see `catalogue.ENTRIES`; "wrong" is for one that is told something wrong on purpose.
+COLOURS = {name: entry.colour for name, entry in ENTRIES.items()} | {"wrong": "#c44e00"}
+PALE, MARK = "#dddddd", "#ffd400"
 FONT_SIZE = 9.5
 
 DPI = 100  # all sizes are in pixels of the picture

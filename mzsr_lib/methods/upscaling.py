@@ -2,6 +2,7 @@
 
 import warnings
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,8 @@ from mzsr_lib.imaging import estimation, images, kernel_files, picture_files
 from mzsr_lib.imaging.degradation import from_setting
 from mzsr_lib.imaging.kernels import Setting
 from mzsr_lib.imaging.picture_files import Picture
-from mzsr_lib.methods import registry
+from mzsr_lib.methods import catalogue, registry
+from mzsr_lib.methods.registry import Options
 from mzsr_lib.runtime import pick_device
 from mzsr_lib.shapes import Images, Kernel, OtherImages
 
@@ -25,6 +27,7 @@ def upscale(
     scale: int = 2,
     method: str = "mzsr",
     steps: int | None = None,
+    agree: bool | None = None,
     weights: str | Path | None = None,
     mode: str | None = None,
     ensemble: bool = False,
@@ -46,9 +49,12 @@ def upscale(
     scale
         2, 3 or 4.
     method
-        One of `registry.METHODS`.
+        What `catalogue.parse` reads, such as ``"mzsr"`` or ``"mzsr:1"``.
     steps
         Gradient updates on the picture, by default the method's own: 10 for mzsr, 0 for mzsr-plus.
+    agree
+        Whether to end with `registry.agreeing`; by default where the method can, if the kernel is known and not
+        estimated.
     weights
         A shipped name or a file, by default the shipped weights of the method for the scale.
     mode
@@ -81,17 +87,23 @@ def upscale(
     torch.Size([1, 3, 96, 80])
     """
     given, where = _read(picture), pick_device(str(device))
-    setting = estimated(given, scale, mode, say) if isinstance(kernel, str) and kernel == ESTIMATE else _setting(kernel)
+    setting = estimated(given, scale, mode, say) if _is_estimate(kernel) else _setting(kernel)
     degradation = from_setting(setting, scale, mode).to(where)
-    count = None if steps is None else [steps]
-    [built] = registry.sweep([method], count, weights, seed, where, scale, progress, ensemble)
+    choice = catalogue.parse(method, steps, agree)
+    if agree is None and catalogue.entry_of(choice.method).agrees and not _is_estimate(kernel):
+        choice = replace(choice, agree=True)
+    built = registry.build(choice, Options(weights, where, scale, seed, progress, ensemble))
     picture_files.check_size(given, degradation)
-    if sentence := registry.doubt(built, degradation) or doubt(kernel, method):
+    if sentence := registry.doubt(built, degradation) or doubt(kernel, choice.method):
         say(sentence)
     result = picture_files.upscale(given, built, degradation)
     if isinstance(picture, np.ndarray):
         return images.to_array(result.image, picture)
     return result.image if isinstance(picture, torch.Tensor) else result
+
+
+def _is_estimate(kernel: object) -> bool:
+    return isinstance(kernel, str) and kernel == ESTIMATE
 
 
 def _read(picture: str | Path | Picture | Images | np.ndarray) -> Picture:
@@ -130,6 +142,6 @@ def estimated(picture: Picture, scale: int, mode: str | None, say: Callable[[str
 
 def doubt(kernel: object, method: str) -> str | None:
     """Say in one sentence why a method should not be trusted with a kernel that was only estimated, or return None."""
-    if isinstance(kernel, str) and kernel == ESTIMATE and method == "mzsr-plus":
+    if _is_estimate(kernel) and method == "mzsr-plus":
         return "With an estimated kernel the method mzsr is the safer one: look for halos, and compare."
     return None

@@ -23,6 +23,9 @@ from mzsr_lib.runtime import Precision
 from mzsr_lib.shapes import Tensor
 
 FOLDER = Path(__file__).parents[1] / "weights"
+# What a file says that does not change its weights: measured scores, the method they are shipped for, and a word
+# that tells them from others of that method.
+ADDED = ("scores", "method", "label")
 
 
 @dataclass(frozen=True)
@@ -68,9 +71,30 @@ def scales_of(provenance: Mapping) -> tuple[int, ...]:
 
 
 def default(method: str, scale: int) -> str | None:
-    """Return the shipped weights of a method for a scale: its own, such as ``mzsr-x2``, before ones for several."""
-    found = [n for n in shipped() if n.rpartition("-")[0] == method and scale in scales_of(read_provenance(locate(n)))]
-    return min(found, key=lambda name: name != f"{method}-x{scale}", default=None)
+    """Return the shipped weights of a method for a scale: those for it alone before ones for several."""
+    facts = {name: read_provenance(path) for name, path in shipped().items()}
+    found = [name for name, known in facts.items() if known.get("method") == method and scale in scales_of(known)]
+    return min(found, key=lambda name: len(scales_of(facts[name])), default=None)
+
+
+def is_own(name: str, method: str, scale: int) -> bool:
+    """Say whether weights are shipped as those of a method for a scale alone, without a label of their own."""
+    known = _facts(name)
+    return known.get("method") == method and scales_of(known) == (scale,) and "label" not in known
+
+
+def label(name: str) -> str:
+    """Return what tells weights from others of their method: the label they are shipped with, or their name."""
+    return _facts(name).get("label", Path(name).stem)
+
+
+@functools.cache
+def _shipped_facts(folder: Path) -> dict[str, dict]:
+    return {name: read_provenance(path) for name, path in shipped().items()}
+
+
+def _facts(name: str) -> dict:
+    return _shipped_facts(FOLDER).get(name, {})
 
 
 def locate(name: str | Path) -> Path:
@@ -113,8 +137,8 @@ def read_provenance(path: str | Path) -> dict:
 def fingerprint(name: str | Path) -> str:
     """Return twelve hexadecimal digits (of SHA-256) that tell weights from others of the same name.
 
-    In a file of this library the measured ``scores`` do not count, since they are added when the weights are
-    done; of any other file every byte does.
+    In a file of this library the facts of `ADDED` do not count, since they are added when the weights are done;
+    of any other file every byte does.
     """
     path = locate(name)
     return _fingerprint(path.resolve(), path.stat().st_mtime_ns)
@@ -126,7 +150,7 @@ def _fingerprint(path: Path, changed: int) -> str:
         return hashlib.sha256(path.read_bytes()).hexdigest()[:12]
     with safe_open(str(path), framework="pt") as opened:
         facts = json.loads((opened.metadata() or {}).get("mzsr", "{}"))
-    facts.pop("scores", None)
+    facts = {name: value for name, value in facts.items() if name not in ADDED}
     digest = hashlib.sha256(json.dumps(facts, sort_keys=True).encode())
     for key, tensor in sorted(load_file(path).items()):
         digest.update(f"{key} {tuple(tensor.shape)} {tensor.dtype}".encode() + tensor.float().numpy().tobytes())

@@ -1,22 +1,24 @@
 """Rows, means and tables of a sweep, and the self-check that goes before the paper's settings."""
 
 import shutil
+from dataclasses import replace
 
+import pandas as pd
 import pytest
 import torch
 from helpers import picture
 
 from mzsr_lib import files
-from mzsr_lib.benchmark import datasets, evaluation, selfcheck
+from mzsr_lib.benchmark import datasets, evaluation, measuring, selfcheck
 from mzsr_lib.benchmark.datasets import Entry
 from mzsr_lib.benchmark.published import Value
 from mzsr_lib.benchmark.selfcheck import EXCEPTION, FAILED, PASSED, SelfCheckFailed
 from mzsr_lib.files import InputError
-from mzsr_lib.imaging import kernel_files, kernels, metrics, picture_files, resize
+from mzsr_lib.imaging import images, kernel_files, kernels, metrics, picture_files, resize
 from mzsr_lib.imaging.degradation import Degradation, from_setting
 from mzsr_lib.imaging.picture_files import Picture
-from mzsr_lib.methods import registry
-from mzsr_lib.methods.registry import Method
+from mzsr_lib.methods import catalogue, registry
+from mzsr_lib.methods.registry import Method, Options
 from mzsr_lib.models import weights
 from mzsr_lib.mzsr.networks import SRNetwork
 from mzsr_lib.runtime import generator_for
@@ -54,79 +56,114 @@ def pretend(monkeypatch, folder):
     return printed
 
 
+def built(*tokens, **options):
+    """Methods by their texts."""
+    return registry.build_all(catalogue.choices(tokens), Options(**options))
+
+
 def bicubic_mean(folder):
-    rows = evaluation.evaluate(folder, SETTING, 2, registry.sweep(["bicubic"]))
-    return sum(row["psnr"] for row in rows) / len(rows)
+    return evaluation.evaluate(folder, SETTING, built("bicubic"))["psnr"].mean()
 
 
 def test_a_row_holds_the_score_and_where_it_comes_from(folder, stored, device):
-    methods = registry.sweep(["mzsr", "bicubic"], [0, 2], stored, seed=3, device=device)
-    rows = evaluation.evaluate(folder, SETTING, 2, methods, seed=3, device=device)
-    assert all(tuple(row) == evaluation.COLUMNS for row in rows)
-    kinds = [(row["method"], row["steps"], row["image"]) for row in rows]
-    assert kinds == [(m, s, name) for m, s in (("bicubic", 0), ("mzsr", 0), ("mzsr", 2)) for name in NAMES]
+    methods = built("bicubic", "mzsr:0", "mzsr:2+agree", weights=stored, seed=3, device=device)
+    rows = evaluation.evaluate(folder, SETTING, methods)
+    assert tuple(rows) == measuring.COLUMNS
+    kinds = list(rows[["method", "steps", "agree", "image"]].itertuples(index=False, name=None))
+    chosen = (("bicubic", 0, "no"), ("mzsr", 0, "no"), ("mzsr", 2, "yes"))
+    assert kinds == [(*kind, name) for kind in chosen for name in NAMES]
     hr = picture_files.load(folder / "b.png")[..., :48, :52]
     degradation = from_setting(SETTING)
     psnr, ssim = metrics.score(resize.upscale(degradation(hr), 2), hr, 2)
-    assert rows[1]["psnr"] == pytest.approx(psnr, abs=1e-3)
-    assert rows[1]["ssim"] == pytest.approx(ssim, abs=1e-4)
-    shared = {"dataset": "mine", "kernel": "g2.0d", "mode": "direct", "scale": 2, "device": str(device)}
-    shared |= {"seed": 3, "commit": files.git_commit(), "selfcheck": "not-applicable"}
-    assert all(row.items() >= shared.items() and row["seconds"] > 0 for row in rows)
-    assert [row["weights"] for row in rows] == [""] * 2 + [str(stored)] * 4
+    assert rows["psnr"][1] == pytest.approx(psnr, abs=1e-3)
+    assert rows["ssim"][1] == pytest.approx(ssim, abs=1e-4)
+    shared = {"dataset": "mine", "kernel": "g2.0d", "mode": "direct", "scale": 2, "device": device.type}
+    shared |= {"seed": "3", "commit": files.git_commit(), "selfcheck": "not-applicable"}
+    assert all((rows[column] == value).all() for column, value in shared.items()) and (rows["seconds"] > 0).all()
+    assert list(rows["weights"]) == [""] * 2 + [str(stored)] * 4
 
 
 @pytest.mark.parametrize("scale", [2, 3, 4])
-@pytest.mark.parametrize("mode", ["direct", "bicubic", None])
+@pytest.mark.parametrize("mode", ["direct", "bicubic"])
 def test_every_scale_and_mode(folder, scale, mode):
-    setting = kernel_files.parse("1.5,0.5,0.7")
-    rows = evaluation.evaluate(folder, setting, scale, registry.sweep(["bicubic"], scale=scale), mode)
-    assert {(row["scale"], row["mode"], row["kernel"]) for row in rows} == {(scale, mode or "direct", "1.5,0.5,0.7")}
+    setting = kernel_files.parse("1.5,0.5,0.7")._replace(mode=mode)
+    rows = evaluation.evaluate(folder, setting, built("bicubic", scale=scale))
+    assert rows[["scale", "mode", "kernel"]].drop_duplicates().values.tolist() == [[scale, mode, "1.5,0.5,0.7"]]
 
 
 def test_the_same_seed_gives_the_same_scores(folder):
     def scores(seed):
-        methods = registry.sweep(["zssr"], [2], seed=seed)
-        return [row["psnr"] for row in evaluation.evaluate(folder, SETTING, 2, methods, seed=seed)]
+        return list(evaluation.evaluate(folder, SETTING, built("zssr:2", seed=seed))["psnr"])
 
     assert scores(1) == scores(1) != scores(2)
 
 
 def test_a_method_is_any_callable_that_knows_its_name(folder):
-    perfect = Method("perfect", 0, "", lambda lr, degradation: picture_files.load(folder / "a.png")[..., :46, :52])
+    perfect = Method("perfect", lambda lr, camera: (picture_files.load(folder / "a.png")[..., :46, :52], 0))
     (folder / "b.png").unlink()
-    (row,) = evaluation.evaluate(folder, SETTING, 2, [perfect])
-    assert (row["psnr"], row["ssim"]) == (float("inf"), 1.0)
+    rows = evaluation.evaluate(folder, SETTING, [perfect])
+    assert rows[["psnr", "ssim"]].values.tolist() == [[float("inf"), 1.0]]
+
+
+def test_a_method_may_be_told_another_kernel_than_the_true_one(folder):
+    (method,), other = built("tikhonov"), kernel_files.parse("g0.2d")
+    (job, *_) = measuring.in_folder("mine", folder, [SETTING], [method])
+    honest, told = job.measure(), replace(job, told=other, more={"told": other.name}).measure()
+    hr = images.crop_to_multiple(job.load(), 2)
+    expected = metrics.score(method(from_setting(SETTING)(hr), from_setting(other)), hr, 2).psnr
+    assert told["psnr"] == pytest.approx(expected, abs=1e-3) and told["psnr"] < honest["psnr"]
+    assert (told["kernel"], told["told"]) == ("g2.0d", "g0.2d")
 
 
 def test_a_picture_that_is_too_small_stops_everything_before_the_work(folder, stored):
     picture_files.save(folder / "c.png", picture(22, 60))
     called = []
-    method = Method("slow", 1, "", lambda lr, degradation: called.append(1))
+    method = Method("slow", lambda lr, degradation: called.append(1), steps=1)
     with pytest.raises(InputError, match=r"c\.png cannot be used: .* smaller than the 21 x 21 kernel"):
-        evaluation.evaluate(folder, SETTING, 2, [method])
+        evaluation.evaluate(folder, SETTING, [method])
     assert not called
-    evaluation.evaluate(folder, SETTING, 2, registry.sweep(["bicubic"]))
+    evaluation.evaluate(folder, SETTING, built("bicubic"))
 
 
 def test_means_are_the_same_from_rows_and_from_their_file(tmp_path, folder, stored):
-    rows = evaluation.evaluate(folder, SETTING, 2, registry.sweep(["bicubic", "mzsr"], [0, 1], stored))
+    rows = evaluation.evaluate(folder, SETTING, built("bicubic", "mzsr:0", "mzsr:1", weights=stored))
     averages = evaluation.means(rows)
-    assert [(row["method"], row["steps"], row["images"]) for row in averages] == [
-        ("bicubic", 0, 2),
-        ("mzsr", 0, 2),
-        ("mzsr", 1, 2),
+    assert averages[["method", "steps", "images"]].values.tolist() == [
+        ["bicubic", 0, 2],
+        ["mzsr", 0, 2],
+        ["mzsr", 1, 2],
     ]
-    assert averages[0]["psnr"] == pytest.approx((rows[0]["psnr"] + rows[1]["psnr"]) / 2)
-    assert {row["published"] for row in averages} == {None}
-    files.write_rows(tmp_path / "rows.csv", rows)
-    again = evaluation.means(files.read_rows(tmp_path / "rows.csv"))
-    assert evaluation.table(again) == evaluation.table(averages)
-    assert f"{averages[0]['psnr']:.2f}" in evaluation.table(averages).splitlines()[2]
+    assert averages["psnr"][0] == pytest.approx(rows["psnr"][:2].mean())
+    assert averages["published_psnr"].isna().all()
+    measuring.write(tmp_path / "rows.csv", rows)
+    again = measuring.read(tmp_path / "rows.csv")
+    assert again.equals(rows)
+    assert evaluation.table(evaluation.means(again)) == evaluation.table(averages)
+    assert f"{averages['psnr'][0]:.2f}" in evaluation.table(averages).splitlines()[2]
 
 
-def test_the_prior_that_doubts_a_kernel_is_that_of_the_weights(stored):
-    method = registry.build("mzsr", 1, stored)
+def test_what_a_file_lacks_is_measured_and_what_it_has_stays(tmp_path, folder, stored, monkeypatch):
+    seen, measure = [], measuring.Job.measure
+    monkeypatch.setattr(measuring.Job, "measure", lambda job: seen.append(job.method.name) or measure(job))
+
+    def jobs(*tokens, **options):
+        found = measuring.in_folder("mine", folder, [SETTING], built(*tokens, **options))
+        return [replace(job, more={"told": "truth"}) for job in found]
+
+    path = tmp_path / "rows.csv"
+    first = evaluation.continued(jobs("bicubic"), path)
+    both = evaluation.continued(jobs("bicubic", "zssr:1"), path)
+    assert seen == ["bicubic"] * 2 + ["zssr"] * 2
+    assert both[both["method"] == "bicubic"].equals(first) and len(both) == 4
+    other = evaluation.continued(jobs("zssr:1", seed=1), path)
+    assert len(other) == 2 and seen[4:] == ["zssr"] * 2
+    kept = measuring.read(path, (*measuring.COLUMNS, "told"))
+    assert len(kept) == 4 and set(kept.loc[kept["method"] == "zssr", "seed"]) == {"1"}
+
+
+@pytest.mark.parametrize("token", ["mzsr:1", "mzsr-plain:1", "blind+agree"])
+def test_the_prior_that_doubts_a_kernel_is_that_of_the_weights(stored, token):
+    method = registry.build(token, Options(stored))
     assert registry.doubt(method, Degradation(kernels.gaussian_kernel(torch.eye(2) * 0.6, 15))) is None
     assert "0.5 to 3 px^2" in registry.doubt(method, Degradation(kernels.gaussian_kernel(torch.eye(2) * 4, 21)))
     assert registry.doubt(registry.build("bicubic"), Degradation(torch.ones(1, 1))) is None
@@ -135,37 +172,44 @@ def test_the_prior_that_doubts_a_kernel_is_that_of_the_weights(stored):
 def test_published_settings_are_checked_first(folder, pretend, stored):
     psnr = bicubic_mean(folder)
     pretend(psnr + 0.019)
-    for names in (["bicubic", "mzsr"], ["mzsr"]):
-        chosen = registry.sweep(names, [1], stored)
-        rows = evaluation.evaluate(folder, SETTING, 2, chosen)
-        assert {(row["dataset"], row["selfcheck"]) for row in rows} == {("set5", PASSED)}
+    for tokens in (["bicubic", "mzsr:1"], ["mzsr:1"]):
+        rows = evaluation.evaluate(folder, SETTING, built(*tokens, weights=stored))
+        assert rows[["dataset", "selfcheck"]].drop_duplicates().values.tolist() == [["set5", PASSED]]
     assert f"{psnr + 0.019:.2f} / 0.900" in evaluation.table(evaluation.means(rows))
 
 
-@pytest.mark.parametrize("names", [["bicubic"], ["mzsr"], ["bicubic", "mzsr"]])
-def test_nothing_is_scored_when_bicubic_is_off(folder, pretend, stored, names, monkeypatch):
+@pytest.mark.parametrize("tokens", [["bicubic"], ["mzsr:1"], ["mzsr:1", "bicubic"]])
+def test_nothing_is_scored_when_bicubic_is_off(folder, pretend, stored, tokens, monkeypatch):
     pretend(bicubic_mean(folder) + 0.021)
     monkeypatch.setattr(registry, "super_resolve", lambda *a: pytest.fail("the method was run"))
-    steps, weights_name = ([1], stored) if "mzsr" in names else (None, None)
+    methods = built(*tokens, weights=stored if "mzsr:1" in tokens else None)
     with pytest.raises(SelfCheckFailed, match=r"plain bicubic gives .* dB on set5 with g2\.0d x2"):
-        evaluation.evaluate(folder, SETTING, 2, registry.sweep(names, steps, weights_name))
+        evaluation.evaluate(folder, SETTING, methods)
+
+
+def test_plain_bicubic_is_measured_once_for_the_check_and_for_its_rows(folder, pretend, monkeypatch):
+    pretend(bicubic_mean(folder))
+    seen, measure = [], measuring.Job.measure
+    monkeypatch.setattr(measuring.Job, "measure", lambda job: seen.append(job.image) or measure(job))
+    rows = evaluation.evaluate(folder, SETTING, built("bicubic", "nearest"))
+    assert len(rows) == len(seen) == 4
 
 
 def test_a_tampered_pipeline_is_refused(folder, pretend, monkeypatch):
     pretend(bicubic_mean(folder))
-    methods = registry.sweep(["bicubic"])
-    evaluation.evaluate(folder, SETTING, 2, methods)
+    methods = built("bicubic")
+    evaluation.evaluate(folder, SETTING, methods)
     monkeypatch.setattr(metrics, "luma", lambda image: image.mean(dim=1, keepdim=True) * 219 + 16)
     with pytest.raises(SelfCheckFailed):
-        evaluation.evaluate(folder, SETTING, 2, methods)
+        evaluation.evaluate(folder, SETTING, methods)
 
 
 def test_other_sampling_kernels_and_folders_have_nothing_to_be_checked_by(folder, pretend):
     pretend(1.0)
     assert selfcheck.expected(folder, SETTING, 2) == 1.0
-    assert selfcheck.expected(folder, SETTING, 2, "direct") == 1.0
-    assert selfcheck.expected(folder, SETTING, 2, "bicubic") is None
+    assert selfcheck.expected(folder, SETTING._replace(mode="bicubic"), 2) is None
     assert selfcheck.expected(folder, kernel_files.parse("2.0,2.0,0"), 2) is None
+    assert selfcheck.expected(None, SETTING, 2) is None
     (folder / "b.png").rename(folder / "c.png")
     assert selfcheck.expected(folder, SETTING, 2) is None
 
@@ -181,10 +225,10 @@ def test_the_known_exception_is_one_value_and_not_a_licence():
 def test_the_summary_names_what_failed_and_what_is_missing():
     row = {"dataset": "set5", "kernel": "g2.0d", "scale": 2, "psnr": 28.73, "published": 28.73, "difference": 0.0}
     good = {**row, "outcome": PASSED}
-    assert selfcheck.summary([good]).endswith("Not there as a whole: bsd100, urban100.")
+    assert selfcheck.summary(pd.DataFrame([good])).endswith("Not there as a whole: bsd100, urban100.")
     bad = {**row, "psnr": 29.0, "difference": 0.27, "outcome": FAILED}
     with pytest.raises(SelfCheckFailed, match=r"gives 29\.00 dB on set5"):
-        selfcheck.summary([good, bad])
+        selfcheck.summary(pd.DataFrame([good, bad]))
 
 
 def test_no_data_set_at_all(tmp_path, folder):
@@ -198,44 +242,58 @@ def test_set5_gives_the_paper_s_numbers(data_dir, device):
     # Soh et al., CVPR 2020, Tables 1 and 2, column Bicubic.
     table = {"g0.2d": 30.24, "g2.0d": 28.73, "gani_d": 28.15, "g1.3b": 30.54, "bicubic": 33.64}
     for name, printed in table.items():
-        methods = registry.sweep(["bicubic"])
-        rows = evaluation.evaluate(data_dir / "set5", kernel_files.parse(name), 2, methods, device=device)
-        (average,) = evaluation.means(rows)
+        rows = evaluation.evaluate(data_dir / "set5", kernel_files.parse(name), built("bicubic", device=device))
+        (average,) = evaluation.means(rows).to_dict("records")
         assert average["psnr"] == pytest.approx(printed, abs=0.02)
-        assert average["ssim"] == pytest.approx(average["published"].ssim, abs=1e-3)
-        assert {row["selfcheck"] for row in rows} == {PASSED}
+        assert average["ssim"] == pytest.approx(average["published_ssim"], abs=1e-3)
+        assert set(rows["selfcheck"]) == {PASSED}
 
 
 def test_set5_with_one_altered_picture_is_refused(data_dir, tmp_path):
     shutil.copytree(data_dir / "set5", tmp_path / "set5", copy_function=shutil.copyfile)
     tmp_path.joinpath("set5").chmod(0o755)
     rows = selfcheck.selfcheck(tmp_path)
-    assert {row["outcome"] for row in rows} == {PASSED} and len(rows) == 6
+    assert set(rows["outcome"]) == {PASSED} and len(rows) == 6
     path = tmp_path / "set5" / "img_003_SRF_2_HR.png"
     picture_files.save(path, picture_files.load(path).roll(1, dims=-1)[..., :-2])
     rows = selfcheck.selfcheck(tmp_path)
-    assert FAILED in {row["outcome"] for row in rows}
+    assert FAILED in set(rows["outcome"])
     with pytest.raises(SelfCheckFailed):
-        evaluation.evaluate(tmp_path / "set5", kernel_files.parse("bicubic"), 2, registry.sweep(["bicubic"]))
+        evaluation.evaluate(tmp_path / "set5", kernel_files.parse("bicubic"), built("bicubic"))
+
+
+def rows_of(*rows):
+    """Rows of one picture in a setting of the paper; what is given is changed."""
+    cell = {"dataset": "set5", "image": "a.png", "kernel": "g2.0d", "mode": "direct", "scale": 2, "weights": ""}
+    cell |= {"method": "bicubic", "steps": 0, "psnr": 34.0, "ssim": 0.9, "seconds": 1.0, "selfcheck": PASSED}
+    return measuring.table_of(cell | row for row in rows)
 
 
 def test_the_exception_is_named_below_both_tables():
     note = "on bsd100 with gani_d x2 plain bicubic gives 26.23 dB, and the paper prints 26.00"
     cell = {"dataset": "bsd100", "kernel": "gani_d", "scale": 2, "psnr": 26.228}
     checked = {**cell, "published": 26.0, "difference": 0.228, "outcome": EXCEPTION}
-    assert note in selfcheck.table([checked]).splitlines()[-1]
-    row = {**cell, "mode": "direct", "method": "bicubic", "steps": 0, "weights": "", "ssim": 0.7, "seconds": 0.1}
-    averages = evaluation.means([{**row, "selfcheck": EXCEPTION}, {**row, "method": "mzsr", "selfcheck": EXCEPTION}])
-    text = evaluation.table(averages)
+    assert note in selfcheck.table(pd.DataFrame([checked])).splitlines()[-1]
+    row = cell | {"selfcheck": EXCEPTION}
+    text = evaluation.table(evaluation.means(rows_of(row, {**row, "method": "mzsr"})))
     assert text.count(note) == 1 and note in text.splitlines()[-1]
-    assert note not in evaluation.table(evaluation.means([{**row, "selfcheck": PASSED}]))
+    assert note not in evaluation.table(evaluation.means(rows_of(cell)))
 
 
-def test_published_values_of_zssr_go_with_its_authors_settings():
-    row = {"dataset": "set5", "kernel": "g2.0d", "mode": "direct", "scale": 2, "method": "zssr", "weights": ""}
-    row |= {"psnr": 34.0, "ssim": 0.9, "seconds": 1.0, "selfcheck": PASSED}
-    full, short = evaluation.means([{**row, "steps": 3000}, {**row, "steps": 10}])
-    assert full["published"] == Value(34.90, 0.9397) and short["published"] is None
+def test_published_values_of_zssr_go_with_its_authors_settings_and_of_all_without_agreement():
+    zssr, mzsr = {"method": "zssr", "steps": 3000}, {"method": "mzsr", "steps": 10}
+    rows = rows_of(zssr, zssr | {"steps": 10}, mzsr, mzsr | {"agree": "yes"})
+    found = list(evaluation.means(rows)["published_psnr"])
+    assert found == pytest.approx([34.90, float("nan"), 36.05, float("nan")], nan_ok=True)
+
+
+@pytest.mark.parametrize(
+    ("text", "part"), [("", "cannot be read"), ("a,b\n1,2\n", r"it has no agree|it has no commit")]
+)
+def test_a_file_of_something_else_is_refused(tmp_path, text, part):
+    (tmp_path / "rows.csv").write_text(text)
+    with pytest.raises(InputError, match=part):
+        measuring.read(tmp_path / "rows.csv")
 
 
 def test_grey_noise_is_grey_and_transparency_has_none():

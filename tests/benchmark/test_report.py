@@ -5,18 +5,31 @@ from pathlib import Path
 
 import pytest
 
-from mzsr_lib.benchmark import report, selfcheck, tables
-from mzsr_lib.benchmark.evaluation import COLUMNS
-from mzsr_lib.files import InputError, read_rows, write_rows
+from mzsr_lib.benchmark import evaluation, report, selfcheck, tables
+from mzsr_lib.benchmark.measuring import COLUMNS, read, table_of, write
+from mzsr_lib.files import InputError
 from mzsr_lib.lessons import reproduce
 
 ROOT = Path(__file__).resolve().parents[2]
 
 
 def row(dataset="set5", kernel="g2.0d", method="bicubic", steps=0, psnr=28.72, outcome=selfcheck.PASSED, **more):
-    facts = dict.fromkeys(COLUMNS, "") | {"image": "a.png", "mode": "direct", "scale": 2, "ssim": 0.8449, "seconds": 1}
+    facts = dict.fromkeys(COLUMNS, "") | {
+        "agree": "no",
+        "image": "a.png",
+        "mode": "direct",
+        "scale": 2,
+        "ssim": 0.8449,
+        "seconds": 1,
+    }
     given = {"dataset": dataset, "kernel": kernel, "method": method, "steps": steps, "psnr": psnr}
     return {key: str(value) for key, value in (facts | given | {"selfcheck": outcome} | more).items()}
+
+
+def shown(rows, *more):
+    """The lines of the table, each as its cells: heads, then data sets."""
+    header, _, *lines = report.table(table_of(rows), *more).splitlines()
+    return [cells_of(line) for line in (header, *lines)]
 
 
 def cells_of(line: str) -> list[str]:
@@ -37,60 +50,64 @@ ROWS = [
 
 
 def test_a_line_has_ours_beside_the_papers():
-    header, _, *lines = report.table(ROWS).splitlines()
-    titles = "data set|kernel|bicubic|Tikhonov|ZSSR|pre-trained|MZSR 1|MZSR 10|MZSR-plus"
-    titles += "|paper: ZSSR|paper: MZSR 1|paper: MZSR 10"
-    assert cells_of(header) == titles.split("|")
-    expected = "Set5 g2.0d 28.73 - - 29.10 35.00 35.05 36.90 34.90 35.20 36.05"
-    assert cells_of(lines[1]) == expected.split()
+    header, _, line, *_ = shown(ROWS)
+    titles = "data set|kernel|Bicubic|Pre-trained|MZSR 1|MZSR 10|MZSR-plus"
+    assert header == [*titles.split("|"), "paper: ZSSR", "paper: MZSR 1", "paper: MZSR 10"]
+    assert line == ["Set5", "g2.0d", "28.73", "29.10", "35.00", "35.05", "36.90", "34.90", "35.20", "36.05"]
+
+
+def test_the_blind_network_and_agreement_stand_beside_when_they_were_measured():
+    more = [row(method="blind", psnr=31), row(method="blind", psnr=33, agree="yes")]
+    more += [row(method="mzsr", steps=10, psnr=36, agree="yes")]
+    header, _, line, *_ = shown(ROWS + more)
+    assert header[3:9] == ["Pre-trained", "Blind", "Blind + agreement", "MZSR 1", "MZSR 10", "MZSR 10 + agreement"]
+    assert line[3:9] == ["29.10", "31.00", "33.00", "35.00", "35.05", "36.00"]
 
 
 def test_the_order_is_the_papers_and_the_unknown_comes_last():
-    lines = report.table(ROWS).splitlines()[2:]
-    found = [tuple(cells_of(line)[:2]) for line in lines]
+    found = [tuple(line[:2]) for line in shown(ROWS)[1:]]
     assert found == [("Set5", "g0.2d"), ("Set5", "g2.0d"), ("BSD100", "gani_d"), ("my-pictures", "mine")]
 
 
 def test_what_was_not_measured_or_not_printed_is_a_dash():
-    line = report.table(ROWS).splitlines()[-1]
-    assert cells_of(line) == ["my-pictures", "mine", "30.00", *["-"] * 9]
+    assert shown(ROWS)[-1] == ["my-pictures", "mine", "30.00", *["-"] * 7]
 
 
 def test_ssim_has_a_table_of_its_own():
-    assert cells_of(report.table(ROWS, "ssim").splitlines()[3])[2::9] == ["0.845", "0.944"]
+    assert shown(ROWS, "ssim")[2][2::7] == ["0.845", "0.944"]
     with pytest.raises(InputError, match="no measure 'lpips': choose psnr or ssim"):
-        report.table(ROWS, "lpips")
+        report.table(table_of(ROWS), "lpips")
 
 
 def test_differences_are_ours_minus_published():
-    found = {(c["dataset"], c["kernel"], c["method"], c["steps"]): c["difference"] for c in report.cells(ROWS)}
-    assert found["Set5", "g2.0d", "mzsr", "10"] == pytest.approx(-1.0)
-    assert found["Set5", "g2.0d", "mzsr", "0"] is None
-    assert found["my-pictures", "mine", "bicubic", "0"] is None
+    cells = report.cells(table_of(ROWS)).set_index(["dataset", "kernel", "method", "steps"])["difference"]
+    assert cells["Set5", "g2.0d", "mzsr", 10] == pytest.approx(-1.0)
+    assert cells[[("Set5", "g2.0d", "mzsr", 0), ("my-pictures", "mine", "bicubic", 0)]].isna().all()
 
 
 def test_two_results_for_one_place_are_refused():
     with pytest.raises(InputError, match="two results for bicubic on Set5"):
-        report.table([row(), row(selfcheck=selfcheck.NOT_APPLICABLE)])
+        report.table(table_of([row(), row(selfcheck=selfcheck.NOT_APPLICABLE)]))
 
 
 def test_the_known_exception_is_named_with_both_numbers():
-    text = report.exceptions([*ROWS, ROWS[0]])
+    (text,) = evaluation.exceptions(table_of([*ROWS, ROWS[0]]))
     assert text == selfcheck.exception_note("bsd100", "gani_d", 2)
     assert "26.23" in text
     assert "26.00" in text
-    assert report.exceptions([row()]) == ""
-    assert report.readme_table(ROWS) == f"{report.table(ROWS)}\n\n{text}"
+    assert evaluation.exceptions(table_of([row()])) == []
+    assert report.readme_table(table_of(ROWS)) == f"{report.table(table_of(ROWS))}\n\n{text}"
 
 
 def test_another_scale_has_a_table_of_its_own():
     x4 = [row(scale=4, psnr=24.74), row(method="mzsr-plus", scale=4, psnr=30.0, weights="mzsr-plus-multi")]
-    assert report.table([*ROWS, *x4]) == report.table(ROWS)
-    assert cells_of(report.table([*ROWS, *x4], scale=4).splitlines()[2])[2:9] == ["24.74", *["-"] * 5, "30.00"]
-    text = report.readme_table([*ROWS, *x4])
-    assert text.startswith(report.readme_table(ROWS))
+    both = table_of([*ROWS, *x4])
+    assert report.table(both) == report.table(table_of(ROWS))
+    assert cells_of(report.table(both, scale=4).splitlines()[2])[2:4] == ["24.74", "30.00"]
+    text = report.readme_table(both)
+    assert text.startswith(report.readme_table(table_of(ROWS)))
     assert text.endswith("MZSR-plus has the weights `mzsr-plus-multi`.")
-    assert {cell["scale"] for cell in report.cells([*ROWS, *x4])} == {"2"}
+    assert set(report.cells(both)["scale"]) == {2}
 
 
 def test_weights_for_one_scale_go_before_those_for_several():
@@ -98,14 +115,14 @@ def test_weights_for_one_scale_go_before_those_for_several():
         row(method="mzsr", steps=1, weights=name, psnr=p) for name, p in (("mzsr-x2", 31), ("mzsr-multi", 30))
     )
     for rows in ([own, other], [other, own]):
-        assert cells_of(report.table(rows).splitlines()[2])[6] == "31.00"
-        assert report.other_weights(rows, 2) == ""
-    assert cells_of(report.table([other]).splitlines()[2])[6] == "30.00"
+        assert shown(rows)[1][2] == "31.00"
+        assert report.other_weights(table_of(rows), 2) == ""
+    assert shown([other])[1][2] == "30.00"
 
 
 def test_a_mean_over_some_of_the_pictures_says_so():
     rows = [row(image="a.png"), row(image="b.png"), row(method="mzsr", steps=1, psnr=31)]
-    assert cells_of(report.table(rows).splitlines()[2])[2:7] == ["28.72", "-", "-", "-", "31.00 (1)"]
+    assert shown(rows)[1][2:4] == ["28.72", "31.00 (1)"]
 
 
 def outdated(root: Path) -> list[str]:
@@ -116,7 +133,7 @@ def outdated(root: Path) -> list[str]:
 
 def filled(root, rows=ROWS):
     """A project with rows, and a README with a place for their table."""
-    write_rows(root / "results" / "rows.csv", rows)
+    write(root / "results" / "rows.csv", table_of(rows))
     (root / "README.md").write_text(f"# Title\n\n{report.BEGIN}\nold\n{report.END}\n\nThe end.\n")
     return root
 
@@ -126,17 +143,17 @@ def test_the_readme_gets_the_table_and_keeps_the_rest(tmp_path):
     for _ in range(2):
         report.refresh(tmp_path)
         text = readme.read_text()
-        assert report.between_marks(text) == report.readme_table(ROWS)
+        assert report.between_marks(text) == report.readme_table(table_of(ROWS))
         assert text.startswith("# Title\n\n")
         assert text.endswith("\n\nThe end.\n")
-    assert (tmp_path / "results" / "tables.md").read_text() == tables.as_markdown(ROWS)
+    assert (tmp_path / "results" / "tables.md").read_text() == tables.as_markdown(table_of(ROWS))
     assert outdated(tmp_path) == []
 
 
 def test_a_digit_that_changes_is_noticed_in_every_page(tmp_path):
     report.refresh(filled(tmp_path))
     changed = [{**ROWS[1], "psnr": "35.15"}, *ROWS[:1], *ROWS[2:]]
-    write_rows(tmp_path / "results" / "rows.csv", changed)
+    write(tmp_path / "results" / "rows.csv", table_of(changed))
     assert outdated(tmp_path) == ["README.md", "tables.md", "tables.tex"]
     report.refresh(tmp_path)
     (tmp_path / "results" / "tables.tex").unlink()
@@ -150,15 +167,14 @@ def test_the_pages_of_this_project_show_its_rows():
 def test_a_digit_of_the_measured_rows_shows_in_the_pages_of_this_project(tmp_path):
     shutil.copy(ROOT / "README.md", tmp_path)
     shutil.copytree(ROOT / "results", tmp_path / "results", ignore=lambda folder, names: {"jobs", "quick", "full"})
-    rows = read_rows(ROOT / "results" / "rows.csv")
-    row = next(row for row in rows if row["method"] == "bicubic")
-    row["psnr"] = str(float(row["psnr"]) + 1)
-    write_rows(tmp_path / "results" / "rows.csv", rows)
+    rows = read(ROOT / "results" / "rows.csv")
+    rows.loc[(rows["method"] == "bicubic").idxmax(), "psnr"] += 1
+    write(tmp_path / "results" / "rows.csv", rows)
     assert outdated(tmp_path) == ["README.md", "tables.md", "tables.tex"]
 
 
 def test_a_readme_without_marks_is_left_alone_and_the_reason_said(tmp_path):
-    write_rows(tmp_path / "results" / "rows.csv", ROWS)
+    write(tmp_path / "results" / "rows.csv", table_of(ROWS))
     readme = tmp_path / "README.md"
     readme.write_text("# Title\n")
     with pytest.raises(InputError, match="has no place for the table"):
@@ -176,10 +192,10 @@ def test_without_results_nothing_happens(tmp_path):
 def test_a_refresh_writes_the_readme_too(tmp_path, monkeypatch):
     (tmp_path / "notebooks").mkdir()
     (tmp_path / "notebooks" / "00_first.ipynb").touch()
-    write_rows(tmp_path / "results" / "rows.csv", ROWS)
+    write(tmp_path / "results" / "rows.csv", table_of(ROWS))
     (tmp_path / "README.md").write_text(f"{report.BEGIN}{report.END}")
     monkeypatch.setattr(reproduce, "execute", lambda path, output, *rest: shutil.copy(path, output))
     monkeypatch.setattr(reproduce, "normalise", lambda path: None)
     (tmp_path / "runs" / "refresh").mkdir(parents=True)
     reproduce.refresh(tmp_path)
-    assert report.between_marks((tmp_path / "README.md").read_text()) == report.readme_table(ROWS)
+    assert report.between_marks((tmp_path / "README.md").read_text()) == report.readme_table(table_of(ROWS))

@@ -11,11 +11,12 @@ import pytest
 from helpers import picture
 
 from mzsr_lib import files
-from mzsr_lib.benchmark import evaluation, selfcheck, sweeps
+from mzsr_lib.benchmark import evaluation, measuring, selfcheck, sweeps
 from mzsr_lib.cli import main
 from mzsr_lib.files import InputError
 from mzsr_lib.imaging import kernel_files, picture_files
-from mzsr_lib.methods import registry
+from mzsr_lib.methods import catalogue, registry
+from mzsr_lib.methods.registry import Options
 from mzsr_lib.models import weights
 from mzsr_lib.mzsr.networks import SRNetwork
 from mzsr_lib.runtime import Group, generator_for
@@ -41,9 +42,10 @@ def store(path, seed, **facts):
 
 def planned(data, steps=(1, 2), seed=0, count=None):
     settings = [kernel_files.parse("1.0,0.5,0.3"), kernel_files.parse("bicubic")]
-    built = {2: sweeps.methods_for(["bicubic", "mzsr"], 2, steps, data.parent / "tiny.safetensors", seed)}
-    built[3] = sweeps.methods_for(["bicubic"], 3)
-    return sweeps.plan(sweeps.folders(["mine", "yours"], data), settings, built, seed, count)
+    chosen = catalogue.choices(["bicubic", *(f"mzsr:{count}" for count in steps)])
+    built = registry.build_all(chosen, Options(data.parent / "tiny.safetensors", seed=seed))
+    built.append(registry.build("bicubic", Options(scale=3)))
+    return sweeps.plan(sweeps.folders(["mine", "yours"], data), settings, built, count)
 
 
 def rows(output, without=()):
@@ -53,13 +55,13 @@ def rows(output, without=()):
 @pytest.fixture
 def calls(monkeypatch):
     """What was measured: (picture, method, updates) of every call."""
-    seen, scored = [], evaluation.scored
+    seen, measure = [], measuring.Job.measure
 
-    def spy(path, method, degradation):
-        seen.append((path.name, method.name, method.steps))
-        return scored(path, method, degradation)
+    def spy(job):
+        seen.append((job.image, job.method.name, job.method.steps))
+        return measure(job)
 
-    monkeypatch.setattr(evaluation, "scored", spy)
+    monkeypatch.setattr(measuring.Job, "measure", spy)
     return seen
 
 
@@ -79,13 +81,15 @@ def test_the_rows_are_the_same_for_any_number_of_processes(data, tmp_path, world
 def test_rows_stand_in_a_fixed_order_with_all_columns(data, tmp_path):
     sweeps.run(list(reversed(planned(data))), tmp_path, Group())
     found = rows(tmp_path)
-    assert tuple(found[0]) == evaluation.COLUMNS
-    assert found == sorted(found, key=evaluation.place)
+    assert tuple(found[0]) == measuring.COLUMNS
+    table = measuring.read(tmp_path / "rows.csv")
+    assert measuring.ordered(table.sample(frac=1, random_state=0)).equals(table)
     assert [row["dataset"] for row in found] == ["mine"] * 16 + ["yours"] * 16
     assert {(row["scale"], row["method"]) for row in found} == {("2", "bicubic"), ("2", "mzsr"), ("3", "bicubic")}
-    by_hand = evaluation.evaluate(data / "mine", kernel_files.parse("bicubic"), 3, registry.sweep(["bicubic"], scale=3))
+    bicubic = registry.build("bicubic", Options(scale=3))
+    by_hand = evaluation.evaluate(data / "mine", kernel_files.parse("bicubic"), [bicubic])
     mine = [row for row in found if (row["dataset"], row["kernel"], row["scale"]) == ("mine", "bicubic", "3")]
-    assert [float(row["psnr"]) for row in mine] == [row["psnr"] for row in by_hand]
+    assert [float(row["psnr"]) for row in mine] == list(by_hand["psnr"])
 
 
 def test_what_is_finished_is_not_measured_again(data, tmp_path, calls):
@@ -114,7 +118,7 @@ def test_a_job_that_was_killed_is_done_again_and_no_other(data, tmp_path, calls)
 
 def test_a_file_of_other_rows_is_not_overwritten(data, tmp_path, calls):
     files.write_rows(tmp_path / "out" / "rows.csv", [{"a": 1, "b": 2}])
-    with pytest.raises(InputError, match=r"rows.csv holds other rows than measured ones \(line 2 has no "):
+    with pytest.raises(InputError, match=r"rows.csv holds other rows than measured ones \(it has no "):
         sweeps.run(planned(data), tmp_path / "out", Group())
     assert (tmp_path / "out" / "rows.csv").read_text() == "a,b\n1,2\n"
     assert not calls
@@ -131,15 +135,15 @@ def test_a_damaged_line_is_named(data, tmp_path, old, new):
 
 
 def test_an_exception_costs_the_job_in_hand(data, tmp_path, monkeypatch):
-    everything, scored, count = planned(data), evaluation.scored, iter(range(100))
+    everything, measure, count = planned(data), measuring.Job.measure, iter(range(100))
 
-    def fails(*arguments):
+    def fails(job):
         if next(count) == 7:
             raise KeyboardInterrupt
-        return scored(*arguments)
+        return measure(job)
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(evaluation, "scored", fails)
+        patch.setattr(measuring.Job, "measure", fails)
         sweeps.run(everything, tmp_path, Group())
     assert len(sweeps.finished(tmp_path)) == 7
     assert not (tmp_path / "rows.csv").exists()
@@ -198,6 +202,8 @@ def test_the_guards_come_before_any_work(data, tmp_path, calls, monkeypatch):
     monkeypatch.setattr(selfcheck.datasets, "recognise", lambda folder: "set5")
     with pytest.raises(selfcheck.SelfCheckFailed, match=r"paper prints 99\.00"):
         sweeps.run(everything, tmp_path, Group())
+    assert {name for _, name, _ in calls} == {"bicubic"}  # of the check
+    calls.clear()
     picture_files.save(data / "mine" / "9.png", picture(18, 60))
     with pytest.raises(InputError, match=r"9\.png cannot be used"):
         sweeps.run(planned(data), tmp_path, Group())
@@ -206,44 +212,32 @@ def test_the_guards_come_before_any_work(data, tmp_path, calls, monkeypatch):
 
 def test_the_outcome_of_the_self_check_is_in_the_rows(data, tmp_path, monkeypatch):
     settings = [kernel_files.parse("g2.0d"), kernel_files.parse("bicubic")]
-    assert selfcheck.outcomes(data / "mine", [(s, 2) for s in settings]) == [selfcheck.NOT_APPLICABLE] * 2
-    mean = selfcheck.bicubic_psnr(data / "mine", [sweeps.from_setting(settings[0], 2)])[0]
+    plan = sweeps.plan({"set5": data / "mine"}, settings, [registry.build("bicubic")])
+    assert set(selfcheck.outcomes(plan)[0].values()) == {selfcheck.NOT_APPLICABLE}
+    mean = evaluation.measure(plan).groupby("kernel")["psnr"].mean()["g2.0d"]
     monkeypatch.setattr(selfcheck, "expected", lambda f, setting, *more: mean if setting.name == "g2.0d" else None)
     monkeypatch.setattr(selfcheck.datasets, "recognise", lambda folder: "set5")
-    places, built = {"set5": data / "mine"}, {2: registry.sweep(["bicubic"])}
-    sweeps.run(sweeps.plan(places, settings, built), tmp_path, Group())
+    sweeps.run(plan, tmp_path, Group())
     assert {(row["kernel"], row["selfcheck"]) for row in rows(tmp_path)} == {
         ("g2.0d", selfcheck.PASSED),
         ("bicubic", selfcheck.NOT_APPLICABLE),
     }
 
 
-def test_updates_go_to_methods_with_weights_and_to_zssr_alone(data):
-    def built(names, steps=(), weights_name=None):
-        return [(m.name, m.steps) for m in sweeps.methods_for(names, 2, steps, weights_name)]
-
-    tiny = data.parent / "tiny.safetensors"
-    assert built(["bicubic", "mzsr", "zssr"], (), tiny) == [("bicubic", 0), ("mzsr", 1), ("mzsr", 10), ("zssr", 3000)]
-    assert built(["zssr", "mzsr", "mzsr"], (2, 5), tiny) == [("zssr", 3000), ("mzsr", 2), ("mzsr", 5)]
-    assert built(["zssr"], (7,)) == [("zssr", 7)]
-
-
-def test_a_method_without_weights_for_a_scale_is_left_out_with_a_word(monkeypatch):
-    monkeypatch.setattr(weights, "shipped", dict)
-    said = []
-    methods = sweeps.methods_for(["bicubic", "mzsr"], 3, say=said.append)
-    assert [method.name for method in methods] == ["bicubic"]
-    assert len(said) == 1 and said[0].startswith("mzsr is left out: No weights for mzsr at scale 3")
-    with pytest.raises(InputError, match="No weights for mzsr at scale 3"):
-        sweeps.methods_for(["mzsr"], 3)
-    with pytest.raises(InputError, match="No method is left for scale 3"):
-        sweeps.methods_for(["mzsr", "pretrained"], 3)
-
-
-def test_updates_for_a_lone_method_that_makes_none_are_refused():
-    with pytest.raises(InputError, match="bicubic makes no updates"):
-        sweeps.methods_for(["bicubic"], 2, [5])
-    assert [m.steps for m in sweeps.methods_for(["bicubic", "mzsr"], 2, [5])] == [0, 5]
+def test_rows_from_before_agreement_are_those_without_it(data, tmp_path, calls):
+    sweeps.run(planned(data), tmp_path, Group())
+    old = measuring.read(tmp_path / "rows.csv")
+    measuring.write(tmp_path / "rows.csv", old.drop(columns="agree"))
+    (tmp_path / "jobs" / "jobs-rank0.jsonl").unlink()
+    calls.clear()
+    sweeps.run(planned(data), tmp_path, Group())
+    assert not calls and measuring.read(tmp_path / "rows.csv").equals(old)
+    agreed = registry.build("mzsr:1+agree", Options(data.parent / "tiny.safetensors"))
+    sweeps.run(
+        sweeps.plan(sweeps.folders(["mine"], data), [kernel_files.parse("bicubic")], [agreed]), tmp_path, Group()
+    )
+    assert len(calls) == 2
+    assert measuring.read(tmp_path / "rows.csv").query("agree == 'yes'")["image"].tolist() == ["0.png", "1.png"]
 
 
 def test_weights_are_known_by_their_content(data, tmp_path):
@@ -266,7 +260,8 @@ def test_weights_are_known_by_their_content(data, tmp_path):
         ("--datasets none", "should be a folder"),
         ("--datasets set5", "holds 0 of the 5 files of set5"),
         ("--methods best", "no method 'best'"),
-        ("--methods mzsr --steps -1", "steps is -1"),
+        ("--methods mzsr:-1", "steps is -1"),
+        ("--methods mzsr:1+disagree", "names no method"),
         ("--methods mzsr pretrained --weights x.safetensors", "mzsr and pretrained"),
         ("--kernels g9.9d", "no kernel 'g9.9d'"),
         ("--images 0", "number of pictures is 0"),
@@ -303,7 +298,7 @@ def test_two_processes_and_one_write_the_same_rows(data, tmp_path, capsys):
         "--device",
         "cpu",
     ]
-    words += ["--methods", "bicubic", "mzsr", "--steps", "1", "--weights", str(tmp_path / "tiny.safetensors")]
+    words += ["--methods", "bicubic", "mzsr:1", "--weights", str(tmp_path / "tiny.safetensors")]
     environment = {**os.environ, "WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port())}
     command = [sys.executable, "-m", "mzsr_lib.cli", *words, "--output", str(tmp_path / "two")]
     ranks = [{"RANK": str(rank), "LOCAL_RANK": str(rank), "OMP_NUM_THREADS": "1"} for rank in range(2)]

@@ -7,15 +7,18 @@ import numpy as np
 import pytest
 
 from mzsr_lib.benchmark import intervals, published, selfcheck, tables
-from mzsr_lib.benchmark.evaluation import COLUMNS
+from mzsr_lib.benchmark.measuring import COLUMNS, table_of, write
 from mzsr_lib.benchmark.tables import Column, Layout, Piece
-from mzsr_lib.files import InputError, write_rows
+from mzsr_lib.files import InputError
 
 
-def rows_of(method, psnr, dataset="set5", kernel="g2.0d", scale=2, steps=0, weights="", outcome=selfcheck.PASSED):
+def rows_of(
+    method, psnr, dataset="set5", kernel="g2.0d", scale=2, steps=0, weights="", outcome=selfcheck.PASSED, agree="no"
+):
     """A row for each value of PSNR (dB); pictures are called a.png, b.png, ..."""
     place = {"dataset": dataset, "kernel": kernel, "scale": scale, "mode": "direct", "selfcheck": outcome}
     facts = dict.fromkeys(COLUMNS, "") | place | {"method": method, "steps": steps, "weights": weights, "seconds": 1}
+    facts["agree"] = agree
     return [
         {k: str(v) for k, v in (facts | {"image": f"{name}.png", "psnr": value, "ssim": value / 40}).items()}
         for name, value in zip("abcdefgh", psnr, strict=False)
@@ -36,7 +39,7 @@ def texts(layout):
 
 
 def layout_of(rows, number=0):
-    return tables.layouts(rows)[number]
+    return tables.layouts(table_of(rows))[number]
 
 
 def test_ours_stand_above_the_papers_and_only_ours_are_marked():
@@ -56,7 +59,7 @@ def test_every_setting_has_its_table_and_the_exception_its_sentence():
     rows = [*ROWS, *rows_of("bicubic", [33.6], kernel="bicubic"), *rows_of("bicubic", [24.7], scale=4)]
     rows += rows_of("bicubic", [25], scale=3, outcome=selfcheck.NOT_APPLICABLE)
     rows += rows_of("bicubic", [26], kernel="mine", outcome=selfcheck.NOT_APPLICABLE)
-    found = {layout.title: layout for layout in tables.layouts(rows)}
+    found = {layout.title: layout for layout in tables.layouts(table_of(rows))}
     assert list(found) == [
         "Table 1: bicubic, x2",
         "Table 2: four kernels, x2",
@@ -71,11 +74,11 @@ def test_every_setting_has_its_table_and_the_exception_its_sentence():
 
 
 def test_a_rehearsal_says_how_many_pictures_it_had():
-    by_name = {layout.title: layout for layout in tables.layouts(ROWS)}
+    by_name = {layout.title: layout for layout in tables.layouts(table_of(ROWS))}
     table = by_name["Table 2: four kernels, x2"]
     assert "Set5 with g2.0d: only 2 of 5 pictures were measured; the published numbers are of all." in table.notes
-    whole = tables.layouts(rows_of("bicubic", [28, 29, 30, 31, 32]))[0]
-    mine = tables.layouts(rows_of("bicubic", [28], "holiday"))[0]
+    whole = layout_of(rows_of("bicubic", [28, 29, 30, 31, 32]))
+    mine = layout_of(rows_of("bicubic", [28], "holiday"))
     assert not [note for layout in (whole, mine) for note in layout.notes if "only" in note]
 
 
@@ -84,15 +87,31 @@ def test_the_papers_numbers_need_a_passed_self_check():
     assert texts(layout_of(rows)) == [["g2.0d", "Set5", "measured", "28.00 / 0.7000"]]
 
 
-def test_a_method_is_in_the_table_under_its_title():
-    assert tables.title(Column("mzsr", 10)) == "MZSR 10"
-    assert tables.title(Column("mzsr-plus")) == "MZSR-plus"
-    assert tables.title(Column("zssr", 3000)) == "ZSSR"
-    assert tables.title(Column("zssr", 500)) == "ZSSR 500"
-    assert tables.title(Column("mzsr-plus", 0, "multi")) == "MZSR-plus (multi)"
-    assert tables.title(Column("ikc")) == "IKC"
-    assert tables.column_of(rows_of("mzsr-plus", [1], weights="mzsr-plus-multi")[0]) == Column("mzsr-plus", 0, "multi")
-    assert tables.column_of(rows_of("mzsr", [1], weights="runs/mine.safetensors")[0]) == Column("mzsr", 0, "mine")
+def test_a_method_is_in_the_table_under_its_title_and_its_weights():
+    shown = {
+        "mzsr-plus-x2": Column("mzsr-plus"),
+        "mzsr-plus-multi": Column("mzsr-plus", weights="multi"),
+        "runs/mine.safetensors": Column("mzsr-plus", weights="mine"),
+    }
+    for name, column in shown.items():
+        assert tables.column_of(rows_of("mzsr-plus", [1], weights=name)[0]) == column
+    assert Column("mzsr-plus", weights="multi").title == "MZSR-plus (multi)"
+    assert Column("mzsr", 10, True).title == "MZSR 10 + agreement"
+    assert tables.column_of(rows_of("blind", [1], agree="yes")[0]) == Column("blind", agree=True)
+
+
+def test_agreement_has_a_column_of_its_own_next_to_the_method_without():
+    rows = [row for agree in ("yes", "no") for row in rows_of("blind", [30, 31], agree=agree)]
+    rows += [row for agree in ("yes", "no") for row in rows_of("mzsr", [32, 33], steps=10, agree=agree)]
+    heads = [head for head in layout_of(rows).headers if head.startswith(("Blind", "MZSR"))]
+    assert heads == ["Blind", "Blind + agreement", "MZSR 1", "MZSR 10", "MZSR 10 + agreement"]
+    theirs = dict(zip(layout_of(rows).headers, texts(layout_of(rows))[1], strict=True))
+    assert theirs["MZSR 10"].startswith("published:36.05") and theirs["MZSR 10 + agreement"] == "-"
+
+
+def test_rows_without_the_column_of_agreement_are_without_it():
+    old = [{key: value for key, value in row.items() if key != "agree"} for row in ROWS]
+    assert tables.as_markdown(table_of(old)) == tables.as_markdown(table_of(ROWS))
 
 
 def test_weights_of_two_names_have_two_columns():
@@ -105,7 +124,7 @@ def test_who_has_fewer_pictures_is_neither_marked_nor_a_winner():
     line = texts(layout_of(rows))[0]
     assert "best:29.00 / best:0.7250" in line and "40.00 / 1.0000 / 1 pictures" in line
     wins = {line[2]: line[-1] for line in texts(layout_of(rows, 1))}
-    assert wins == {"Bicubic": "50 %", tables.title(Column("tikhonov")): "50 %", "ZSSR": "-"}
+    assert wins == {"Bicubic": "50 %", "Tikhonov": "50 %", "ZSSR": "-"}
 
 
 @pytest.mark.parametrize(
@@ -199,7 +218,7 @@ def test_latex_escapes_names_and_marks_as_the_paper_does():
 
 
 def test_latex_is_well_formed():
-    text = tables.as_latex(ROWS)
+    text = tables.as_latex(table_of(ROWS))
     opened, stack = 0, []
     for line in text.splitlines():
         plain = line.replace(r"\{", "").replace(r"\}", "")
@@ -209,7 +228,7 @@ def test_latex_is_well_formed():
         if r"\end{" in line:
             assert stack.pop() == line.split(r"\end{")[1].split("}")[0]
     assert opened == 0 and not stack
-    for name, layout in zip(("tabular", "longtable"), tables.layouts(ROWS), strict=True):
+    for name, layout in zip(("tabular", "longtable"), tables.layouts(table_of(ROWS)), strict=True):
         body = text.split(rf"\begin{{{name}}}")[1].split(rf"\end{{{name}}}")[0].splitlines()
         lines = [line for line in body if line.endswith(r"\\") and "caption" not in line]
         assert {line.count(" & ") for line in lines} == {len(layout.headers) - 1}
@@ -218,14 +237,15 @@ def test_latex_is_well_formed():
 @pytest.mark.skipif(shutil.which("pdflatex") is None, reason="there is no pdflatex here")
 def test_latex_compiles(tmp_path):
     use = "".join(rf"\usepackage{{{name}}}" for name in tables.PACKAGES)
-    page = rf"\documentclass{{article}}{use}\begin{{document}}{tables.as_latex(ROWS)}\end{{document}}"
+    page = rf"\documentclass{{article}}{use}\begin{{document}}{tables.as_latex(table_of(ROWS))}\end{{document}}"
     (tmp_path / "page.tex").write_text(page)
     command = ["pdflatex", "-interaction=batchmode", "-halt-on-error", "page.tex"]
     assert subprocess.run(command, cwd=tmp_path, capture_output=True).returncode == 0
 
 
 def test_the_pages_are_written_beside_the_rows(tmp_path):
-    write_rows(tmp_path / "rows.csv", ROWS)
+    write(tmp_path / "rows.csv", table_of(ROWS))
     page, tex = tables.write(tmp_path)
-    assert page.read_text() == tables.as_markdown(ROWS) and tex.read_text() == tables.as_latex(ROWS)
+    assert page.read_text() == tables.as_markdown(table_of(ROWS))
+    assert tex.read_text() == tables.as_latex(table_of(ROWS))
     assert page.read_text().startswith("# Tables\n\nMade from rows.csv")

@@ -156,6 +156,8 @@ WRONG = [
     ("evaluate GIVEN/many --kernel g2.0d --method", "No method"),
     ("evaluate GIVEN/many --kernel g2.0d --method bicubic --output GIVEN/many", "is a folder"),
     ("evaluate GIVEN/many --kernel g2.0d --method bicubic --steps -3 --output rows.csv", "steps is -3"),
+    ("evaluate GIVEN/many --kernel g2.0d --method bicubic mzsr --steps 1 --output rows.csv", "for one method"),
+    ("evaluate GIVEN/many --kernel g2.0d --method tikhonov --agree --output rows.csv", "not of tikhonov"),
     ("upscale GIVEN/good.png sr.png --kernel estimate --mode bicubic", "direct sampling only, not bicubic"),
     ("selfcheck --data GIVEN", "none of set5"),
     ("selfcheck --data GIVEN/none", "should be a folder"),
@@ -269,7 +271,7 @@ def test_evaluate_writes_rows_and_prints_means(run):
     code, out, err = run(line)
     assert (code, err) == (0, "")
     rows = files.read_rows("rows.csv")
-    columns = "dataset,image,kernel,mode,scale,method,steps,psnr,ssim,seconds,device,weights,weights_hash,"
+    columns = "dataset,image,kernel,mode,scale,method,steps,agree,psnr,ssim,seconds,device,weights,weights_hash,"
     columns += "commit,date,seed,selfcheck"
     assert list(rows[0]) == columns.split(",") and len(rows) == 9
     mean = sum(float(row["psnr"]) for row in rows) / 9
@@ -278,11 +280,24 @@ def test_evaluate_writes_rows_and_prints_means(run):
 
 
 def test_evaluate_takes_several_methods_and_steps(run):
-    code, out, _ = run(
-        "evaluate GIVEN/many --kernel GIVEN/box.npy --method bicubic mzsr --steps 0 2 --weights GIVEN/x2.safetensors"
-    )
+    line = "evaluate GIVEN/many --kernel GIVEN/box.npy --weights GIVEN/x2.safetensors --method"
+    code, out, _ = run(f"{line} bicubic mzsr:0 mzsr:2+agree")
     assert code == 0 and written() == []
-    assert [line.split("|")[5].strip() for line in out.splitlines()[2:]] == ["bicubic", "mzsr", "mzsr"]
+    cells = [[cell.strip() for cell in line.split("|")[5:8]] for line in out.splitlines()[2:]]
+    assert cells == [["bicubic", "0", "no"], ["mzsr", "0", "no"], ["mzsr", "2", "yes"]]
+    apart = [run(f"{line} {words}")[1].splitlines()[2:] for words in ("mzsr --steps 0 1", "mzsr:1 --agree")]
+    assert [[cell.strip() for cell in line.split("|")[5:8]] for lines in apart for line in lines] == [
+        ["mzsr", "0", "no"],
+        ["mzsr", "1", "no"],
+        ["mzsr", "1", "yes"],
+    ]
+
+
+def test_a_table_that_cannot_be_kept_is_shown_all_the_same(run, monkeypatch):
+    monkeypatch.setattr(files, "check_writable", lambda path: None)
+    Path("rows.csv").mkdir()
+    code, out, err = run("evaluate GIVEN/many --kernel 1.0,0.5,0.3 --method bicubic --output rows.csv")
+    assert code != 0 and "| many " in out and err.startswith("mzsr: ")
 
 
 def test_set5_scores_as_the_issue_says(run, data_dir):

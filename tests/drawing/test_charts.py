@@ -212,9 +212,9 @@ def measured(folder, *names) -> list[int]:
     def method(number, name):
         def run(lr, camera):
             calls.append(number)
-            return registry.build("bicubic")(lr, camera) * (1 - 0.1 * number)
+            return registry.build("bicubic")(lr, camera) * (1 - 0.1 * number), 0
 
-        return registry.Method(name, 0, "", run)
+        return registry.Method(name, run)
 
     benchmark("comparison").measure(folder, [method(number, name) for number, name in enumerate(names)], [SCENE])
     return calls
@@ -264,7 +264,7 @@ def test_an_adaptation_is_scored_before_and_after_each_update():
     found = dict(program.adapted(weights.load("mzsr-x2"), 2)(lr, camera))
     assert list(found) == [0, 1, 2]
     for steps in (0, 2):
-        close(found[steps], registry.build("mzsr", steps)(lr, camera), 1e-5)
+        close(found[steps], registry.build(f"mzsr:{steps}")(lr, camera), 1e-5)
 
 
 def test_a_wrong_kernel_is_wider_or_turned_and_right_without_error():

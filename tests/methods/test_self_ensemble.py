@@ -44,12 +44,12 @@ def test_an_ensemble_turns_the_kernel_with_the_picture(tmp_path):
     for mode, views in (("direct", 2), ("bicubic", 8)):
         degradation = Degradation(kernel, 2, mode)
         assert len(self_ensemble.samplings(degradation)) == views
-        method = registry.build("mzsr-plus", 0, path, ensemble=True)
+        method = registry.build("mzsr-plus", registry.Options(path, ensemble=True))
         sr = method(lr, degradation)
         # Seen transposed, everything is the same: the ensemble has the symmetry that the network lacks.
         turned = method(lr.mT.contiguous(), Degradation(kernel.mT.contiguous(), 2, mode))
         close(turned.mT, sr, 1e-5)
-        single = registry.build("mzsr-plus", 0, path)
+        single = registry.build("mzsr-plus", registry.Options(path))
         assert not torch.allclose(single(lr, degradation), sr, atol=1e-4)
     with pytest.raises(InputError, match="option of mzsr-plus, not of mzsr"):
-        registry.build("mzsr", 0, path, ensemble=True)
+        registry.build("mzsr", registry.Options(path, ensemble=True))

@@ -7,7 +7,7 @@ from helpers import close, picture
 
 import mzsr_lib
 from mzsr_lib.files import InputError
-from mzsr_lib.imaging import estimation, images, kernels, picture_files
+from mzsr_lib.imaging import estimation, images, kernel_files, kernels, picture_files
 from mzsr_lib.imaging.degradation import from_setting
 from mzsr_lib.imaging.picture_files import Picture
 from mzsr_lib.methods import registry
@@ -17,9 +17,32 @@ LR = picture(46, 43)
 
 def test_a_tensor_becomes_what_the_method_makes_of_it():
     degradation = from_setting(kernels.named()["g2.0d"])
-    for method, steps in (("tikhonov", None), ("mzsr", 1)):
+    for method, steps, token in (
+        ("tikhonov", None, "tikhonov"),
+        ("mzsr", 1, "mzsr:1+agree"),
+        ("mzsr:1", None, "mzsr:1+agree"),
+    ):
         found = mzsr_lib.upscale(LR, "g2.0d", method=method, steps=steps, device="cpu")
-        close(found, registry.build(method, steps or 0)(LR, degradation), 0)
+        close(found, registry.build(token)(LR, degradation), 0)
+
+
+@pytest.mark.parametrize(
+    ("kernel", "agree", "token"),
+    [("2.0,2.0,0", None, "mzsr:1+agree"), ("2.0,2.0,0", False, "mzsr:1"), ("estimate", None, "mzsr:1")],
+)
+def test_a_picture_agrees_when_its_kernel_is_known(kernel, agree, token):
+    found = mzsr_lib.upscale(LR, kernel, method="mzsr:1", agree=agree, device="cpu", say=lambda sentence: None)
+    setting = estimation.estimate(LR).setting if kernel == "estimate" else kernel_files.parse(kernel)
+    close(found, registry.build(token)(LR, from_setting(setting)), 0)
+
+
+def test_agreement_with_an_estimated_kernel_is_there_for_who_asks_for_it():
+    found = [
+        mzsr_lib.upscale(LR, "estimate", method=method, agree=agree, device="cpu", say=lambda sentence: None)
+        for method, agree in (("mzsr:1+agree", None), ("mzsr:1", True))
+    ]
+    close(*found, 0)
+    close(found[0], registry.build("mzsr:1+agree")(LR, from_setting(estimation.estimate(LR).setting)), 0)
 
 
 @pytest.mark.parametrize("kind", [np.uint8, np.float32, np.float64])
