@@ -2,12 +2,12 @@
 
     python benchmarks/agreement.py results/lessons/agreement.csv --data bsds500-train bsds500-test
 
-`registry.AGREEMENT_MU` is chosen by this table, never by a test set. A method is run once a photograph and
-kernel, and its picture is then made to agree with every mu.
+`registry.AGREEMENT_MU` is chosen by this table, never by a test set. A method is run once a photograph, kernel
+and level of noise, and its picture is then made to agree with every mu.
 """
 
 import argparse
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,41 +17,30 @@ from tqdm import tqdm
 
 from mzsr_lib import files
 from mzsr_lib.benchmark import measuring
+from mzsr_lib.benchmark.measuring import Job
 from mzsr_lib.imaging import kernel_files, kernels
 from mzsr_lib.methods import catalogue, registry
-from mzsr_lib.methods.registry import Method
-from mzsr_lib.shapes import OtherImages
 
-MUS = (1e-4, 3e-4, 1e-3, 2e-3, 3e-3, 5e-3, 1e-2, 2e-2, 3e-2, 1e-1)
+MUS = (1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 1e-1)
 NONE = "none"  # in the place of mu: without agreement
 
 
-def measure(
-    pictures: Mapping[str, OtherImages],
-    settings: Sequence[kernels.Setting],
-    methods: Sequence[Method],
-    mus: Sequence[float],
-) -> pd.DataFrame:
-    """Return a row for every method, kernel, picture and mu."""
+def measure(jobs: Sequence[Job], mus: Sequence[float]) -> pd.DataFrame:
+    """Return a row for every job and mu: each method is run once, and then made to agree with all of them."""
     rows = []
-    for method in methods:
-        for setting in tqdm(settings, method.name, unit="kernel"):
-            for job in measuring.of_pictures("held-out", pictures, setting, method):
-                found = method.run(job.camera(job.load()), job.camera)
-                runs = {NONE: lambda lr, camera, found=found: found}
-                runs |= {f"{mu:g}": registry.agreeing(runs[NONE], mu) for mu in mus}
-                rows += [
-                    replace(job, method=replace(method, run=run), more={"mu": mu}).measure() for mu, run in runs.items()
-                ]
+    for job in tqdm(jobs, unit="picture"):
+        found = job.method.run(job.low(job.load()), job.camera)
+        runs = {NONE: lambda lr, camera, found=found: found}
+        runs |= {f"{mu:g}": registry.agreeing(runs[NONE], mu) for mu in mus}
+        for mu, run in runs.items():
+            rows.append(replace(job, method=replace(job.method, run=run), more={**job.more, "mu": mu}).measure())
     return measuring.table_of(rows).drop(columns="seconds")
 
 
 def table(rows: pd.DataFrame) -> pd.DataFrame:
-    """Return the mean PSNR (dB): a row a mu, a column a method, then each with every kernel."""
+    """Return the mean PSNR (dB) over the kernels: a row a standard deviation of noise and a mu, a column a method."""
     rows = rows.assign(method=[catalogue.title(*pair) for pair in zip(rows["method"], rows["steps"], strict=True)])
-    means = rows.pivot_table(values="psnr", index="mu", columns="method", sort=False)
-    each = rows.assign(method=rows["method"] + ", " + rows["kernel"])
-    return means.join(each.pivot_table(values="psnr", index="mu", columns="method", sort=False))
+    return rows.pivot_table(values="psnr", index=["noise", "mu"], columns="method", sort=False)
 
 
 def main(words: Sequence[str] | None = None) -> None:
@@ -63,6 +52,7 @@ def main(words: Sequence[str] | None = None) -> None:
     parser.add_argument("--weights", nargs="+", default=[], metavar="METHOD=FILE", help="instead of the shipped ones")
     parser.add_argument("--kernels", nargs="+", default=list(kernels.named()))
     parser.add_argument("--mus", nargs="+", type=float, default=MUS)
+    parser.add_argument("--noises", nargs="+", type=float, default=(0.0, 0.004), help="standard deviations, of [0, 1]")
     parser.add_argument("--size", type=int, default=192, help="middle of each photograph, px")
     parser.add_argument("--count", type=int, default=8, help="photographs that are held out")
     parser.add_argument("--threads", type=int, default=1)
@@ -72,7 +62,16 @@ def main(words: Sequence[str] | None = None) -> None:
     given = dict(pair.split("=", 1) for pair in arguments.weights)
     built = [registry.build(c, registry.Options(given.get(c.method))) for c in catalogue.choices(arguments.methods)]
     pictures = measuring.held_out(arguments.data, arguments.size, arguments.count)
-    rows = measure(pictures, [kernel_files.parse(kernel) for kernel in arguments.kernels], built, arguments.mus)
+    jobs = [
+        job
+        for method in built
+        for noise in arguments.noises
+        for setting in map(kernel_files.parse, arguments.kernels)
+        for job in measuring.of_pictures(
+            "held-out", pictures, setting, method, noise=noise, more={"noise": f"{noise:g}"}
+        )
+    ]
+    rows = measure(jobs, arguments.mus)
     measuring.write(arguments.output, rows)
     print(table(rows).to_markdown(floatfmt=".2f"))
 

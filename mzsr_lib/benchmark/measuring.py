@@ -4,7 +4,7 @@ import datetime
 import functools
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pandas as pd
@@ -18,6 +18,7 @@ from mzsr_lib.imaging.kernels import Setting
 from mzsr_lib.methods.catalogue import ENTRIES
 from mzsr_lib.methods.registry import Method
 from mzsr_lib.models import weights
+from mzsr_lib.runtime import generator_for
 from mzsr_lib.shapes import Images, OtherImages
 from mzsr_lib.training import stages
 
@@ -58,6 +59,8 @@ class Job:
         Where the pictures lie, if the self-check is to look whether they are the paper's.
     told
         What the method is told, if it is not the truth.
+    noise
+        Standard deviation, in [0, 1], of white noise in the low-resolution picture, of which the method is not told.
     more
         Further columns of the row.
     """
@@ -69,6 +72,7 @@ class Job:
     method: Method
     folder: Path | None = None
     told: Setting | None = None
+    noise: float = 0.0
     more: Mapping[str, object] = field(default_factory=dict)
 
     @property
@@ -78,8 +82,13 @@ class Job:
 
     @property
     def camera(self) -> Degradation:
-        """What makes the low-resolution picture, where the method computes."""
+        """What makes the low-resolution picture, where the method computes; the method is told of no noise."""
         return from_setting(self.setting, self.scale).to(self.method.options.device)
+
+    def low(self, hr: Images) -> OtherImages:
+        """Return the low-resolution picture of a sharp one, the same every time."""
+        noisy = replace(self.camera, noise=self.noise)
+        return noisy(hr, generator_for("noise", self.image, device=hr.device))
 
     @property
     def facts(self) -> Row:
@@ -114,7 +123,7 @@ class Job:
         camera = self.camera
         believed = camera if self.told is None else from_setting(self.told, self.scale).to(camera.kernel.device)
         hr = images.crop_to_multiple(self.load(), self.scale).to(camera.kernel.device)
-        sr, seconds = _timed(self.method, camera(hr), believed)
+        sr, seconds = _timed(self.method, self.low(hr), believed)
         psnr, ssim = metrics.score(sr, hr, self.scale)
         scores = {"psnr": round(psnr, 4), "ssim": round(ssim, 5), "seconds": round(seconds, 4)}
         today = datetime.datetime.now(datetime.UTC).date().isoformat()

@@ -126,21 +126,9 @@ def upscale(
     picture_files.check_suffix(sr)
     picture = picture_files.read(lr)
     picture_files.check_output(sr, picture)
-    larger = upscaling.upscale(
-        picture,
-        kernel,
-        scale,
-        method,
-        steps,
-        agree=None if agree else False,
-        weights=weights,
-        mode=mode,
-        ensemble=ensemble,
-        seed=seed,
-        device=device,
-        progress=True,
-        say=note,
-    )
+    said = None if agree else False
+    place = (scale, method, steps, said, weights, mode, ensemble, seed, device)
+    larger = upscaling.upscale(picture, kernel, *place, progress=True, say=note)
     _write(sr, larger)
 
 

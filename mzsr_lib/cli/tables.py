@@ -48,8 +48,7 @@ def tables(
     from mzsr_lib.benchmark import sweeps
     from mzsr_lib.imaging.kernel_files import parse
     from mzsr_lib.imaging.kernels import named
-    from mzsr_lib.methods import catalogue, registry
-    from mzsr_lib.methods.registry import Options
+    from mzsr_lib.methods import registry
 
     check_limits(max_minutes)
     sweeps.check_count(images)
@@ -59,14 +58,9 @@ def tables(
     # Pictures come in many sizes: looking for the fastest convolution of each would cost more than it saves.
     torch.backends.cudnn.benchmark = False
     try:
-        chosen = catalogue.choices(methods) if methods else catalogue.standard()
         say = note if group.leads else lambda sentence: None
-        built = [
-            method
-            for scale in scales
-            for method in registry.build_all(chosen, Options(weights, group.device, scale, seed), say)
-        ]
-        planned = sweeps.plan(places, settings, built, images)
+        options = [registry.Options(weights, group.device, scale, seed) for scale in scales]
+        planned = sweeps.plan(places, settings, registry.sweep(methods, options, say), images)
         missing = sweeps.run(planned, output, group, max_minutes, progress=True)
         if group.leads:
             _report(len(planned), missing, output)

@@ -6,14 +6,18 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from matplotlib.axes import Axes
 
-from mzsr_lib.drawing.style import GAP, INK, LINE, Drawing, chart, colour, frame, legend, sheet, text
+from mzsr_lib.drawing.style import GAP, INK, LINE, Drawing, chart, frame, legend, shade, sheet, text
 from mzsr_lib.shapes import Tensor
 
 Points = Sequence[tuple[float, float]]
 
 
 def gallery(
-    pictures: Mapping[str, Tensor], captions: Mapping[str, str] | None = None, side: int = 180, columns: int = 4
+    pictures: Mapping[str, Tensor],
+    captions: Mapping[str, str] | None = None,
+    side: int = 180,
+    columns: int = 4,
+    colours: Mapping[str, str] | None = None,
 ) -> Drawing:
     """Show pictures by title, row by row, each with a line below its title.
 
@@ -29,6 +33,8 @@ def gallery(
         pixels are squares of exactly their own colour; only one that is larger is shrunk.
     columns
         At most so many in a row.
+    colours
+        Of titles that are not those of a method, see `style.colour`.
     """
     captions, columns = captions or {}, min(columns, len(pictures))
     rows = math.ceil(len(pictures) / columns)
@@ -41,7 +47,7 @@ def gallery(
         row, column = divmod(number, columns)
         left, top = GAP + column * (width + GAP), GAP + row * cell
         draw(frame(figure, (left, top, w, h)), picture)
-        text(figure, left, top + h + 2, title, color=colour(title), weight="bold")
+        text(figure, left, top + h + 2, title, color=shade(title, colours), weight="bold")
         text(figure, left, top + h + 2 + LINE, captions.get(title, ""))
     return figure
 
@@ -76,17 +82,17 @@ def lines(
     marker: str = "",
     log_x: bool = False,
 ) -> Drawing:
-    """Draw lines through points (x, y), by title; a method's line has the method's colour.
+    """Draw lines through points (x, y), by title; a method's line has the method's colour, see `style.colour`.
 
     Titles that name no method, and are not in `colours`, are drawn in dark ink, then dashed, then dotted.
     """
     figure, axes = chart(width, height, left=80)
     drawn: list[str] = []
     for title, points in series.items():
-        shade = (colours or {}).get(title) or colour(title)
-        style = ("-", "--", ":", "-.")[drawn.count(shade) % 4]
-        drawn.append(shade)
-        axes.plot(*zip(*points, strict=True), color=shade, linestyle=style, marker=marker, ms=4, label=title)
+        ink = shade(title, colours)
+        style = ("-", "--", ":", "-.")[drawn.count(ink) % 4]
+        drawn.append(ink)
+        axes.plot(*zip(*points, strict=True), color=ink, linestyle=style, marker=marker, ms=4, label=title)
     axes.set(xlabel=xlabel, ylabel=ylabel)
     if log_x:
         axes.set_xscale("log")

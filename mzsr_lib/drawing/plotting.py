@@ -32,6 +32,7 @@ from mzsr_lib.drawing.style import (
     frame,
     legend,
     save,
+    shade,
     sheet,
     text,
     tidy,
@@ -52,6 +53,7 @@ def comparison(
     captions: Mapping[str, str],
     crop: Crop,
     kernel: Kernel | None = None,
+    colours: Mapping[str, str] | None = None,
 ) -> Drawing:
     """Show one picture whole, and beside it the same crop of every picture, enlarged.
 
@@ -66,6 +68,8 @@ def comparison(
         (top, left, size) in px of the first picture; marked in it.
     kernel
         Drawn under the whole picture.
+    colours
+        Of titles that are not those of a method, see `style.colour`.
 
     Raises
     ------
@@ -85,7 +89,7 @@ def comparison(
         row, column = divmod(number, columns)
         left, top = 2 * GAP + width + column * (side + GAP), GAP + row * cell
         _zoom(figure, picture, first, crop, (left, top, side, side))
-        text(figure, left, top + side + 2, title, color=colour(title), weight="bold")
+        text(figure, left, top + side + 2, title, color=shade(title, colours), weight="bold")
         text(figure, left, top + side + 2 + LINE, captions.get(title, ""))
     return figure
 
@@ -150,15 +154,18 @@ def kernel(kernels: Mapping[str, Kernel]) -> Drawing:
     return figure
 
 
-def updates(rows: Mapping[str, Sequence[Mapping]], ylabel: str = "PSNR (dB)") -> Drawing:
+def updates(
+    rows: Mapping[str, Sequence[Mapping]], ylabel: str = "PSNR (dB)", colours: Mapping[str, str] | None = None
+) -> Drawing:
     """Draw PSNR against the number of updates: by title, rows with ``steps`` and ``psnr``.
 
-    A second line of the same colour is dashed, a third one dotted.
+    A second line of the same colour is dashed, a third one dotted; `colours` are those of titles that are not
+    those of a method.
     """
     series = {
         title: sorted((int(row["steps"]), float(row["psnr"])) for row in members) for title, members in rows.items()
     }
-    figure = lines(series, "updates", ylabel, marker="o")
+    figure = lines(series, "updates", ylabel, colours, marker="o")
     figure.axes[0].locator_params(axis="x", integer=True)
     return figure
 

@@ -4,6 +4,7 @@ Figures are made without pyplot: nothing is kept open and no setting of the user
 """
 
 import io
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from mzsr_lib.methods.catalogue import ENTRIES, INK
 
 # One colour a method, see `catalogue.ENTRIES`; "wrong" is for one that is told something wrong on purpose.
 COLOURS = {name: entry.colour for name, entry in ENTRIES.items()} | {"wrong": "#c44e00"}
+_TITLES = {entry.title.lower(): entry.colour for entry in ENTRIES.values()}
 PALE, MARK = "#dddddd", "#ffd400"
 FONT_SIZE = 9.5
 
@@ -32,9 +34,13 @@ class Drawing(Figure):
 
 
 def colour(name: str) -> str:
-    """Return a method's colour, by its name or a title that begins with it: ``"MZSR, 1 update"``."""
-    plain = name.lower().replace("-", "")
-    return next((value for method, value in COLOURS.items() if plain.startswith(method)), INK)
+    """Return a method's colour, by its name or its title in `catalogue.ENTRIES`; of anything else dark ink."""
+    return COLOURS.get(name, _TITLES.get(name.lower(), INK))
+
+
+def shade(title: str, colours: Mapping[str, str] | None = None) -> str:
+    """Return the colour of a title: one that was chosen for it, or that of the method it names."""
+    return (colours or {}).get(title) or colour(title)
 
 
 def png(figure: Figure) -> bytes:

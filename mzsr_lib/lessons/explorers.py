@@ -17,6 +17,7 @@ from mzsr_lib.imaging.restoration import enlarge
 from mzsr_lib.lessons import sliders
 from mzsr_lib.lessons.live import BELOW, FIVE, LARGEST_KERNEL, Curve, FivePanels, KernelPanel, Panel, five_panels
 from mzsr_lib.lessons.sliders import Explorer, gaussian, kernel_sliders, middle, size_slider, slider
+from mzsr_lib.methods.catalogue import ENTRIES
 from mzsr_lib.models import weights
 from mzsr_lib.mzsr.adaptation import adapt, starting_point, super_resolve
 from mzsr_lib.runtime import generator_for
@@ -170,7 +171,7 @@ class AdaptationExplorer(Explorer):
         self._scale = self._weights.scales[0]
         self.hr = middle(hr, SMALL_SIDE, self._scale)
         self._runs: dict[tuple[float, ...], _Run] = {}
-        self._name = "MZSR-plus" if self._weights.name.startswith("mzsr-plus") else "MZSR"
+        self._name = ENTRIES[self._weights.provenance.get("method", "mzsr")].title
         figure = style.sheet(FIVE[0], FIVE[1] + Curve.HEIGHT)
         self._panels, self._curve = five_panels(figure, self._name), Curve(figure, MOST_UPDATES, self._name)
         late, hint = {"continuous_update": False}, "gradient steps on this one picture"

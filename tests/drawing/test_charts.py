@@ -12,6 +12,7 @@ from mzsr_lib.benchmark import datasets, published
 from mzsr_lib.drawing import charts, labels, showcase, style
 from mzsr_lib.files import InputError
 from mzsr_lib.imaging import picture_files
+from mzsr_lib.imaging.degradation import from_setting
 from mzsr_lib.methods import registry
 from mzsr_lib.models import weights
 
@@ -258,8 +259,7 @@ def test_a_crop_outside_the_picture_is_refused(crop):
 
 
 def test_an_adaptation_is_scored_before_and_after_each_update():
-    program, camera = benchmark("updates_curve"), benchmark("kernel_error").from_setting
-    camera = camera(benchmark("kernel_error").told("width", 0))
+    program, camera = benchmark("updates_curve"), from_setting(benchmark("kernel_error").told("width", 0))
     lr = picture(44, 46)
     found = dict(program.adapted(weights.load("mzsr-x2"), 2)(lr, camera))
     assert list(found) == [0, 1, 2]

@@ -6,14 +6,16 @@ import sys
 
 import matplotlib
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from helpers import picture
 from PIL import Image
 
-from mzsr_lib.drawing import plotting, style
+from mzsr_lib.drawing import panels, plotting, style
 from mzsr_lib.files import InputError
 from mzsr_lib.imaging import kernels
+from mzsr_lib.methods.catalogue import ENTRIES
 
 CROP = (4, 6, 15)
 
@@ -99,11 +101,27 @@ def test_a_crop_outside_the_picture_is_refused(crop):
         plotting.comparison({"a": picture()}, {}, crop)
 
 
-def test_a_method_has_one_colour_under_all_its_names():
-    assert style.colour("mzsr") == style.colour("MZSR, 10 updates") == style.COLOURS["mzsr"]
-    assert style.colour("pre-trained") == style.colour("pretrained") == style.COLOURS["pretrained"]
-    assert style.colour("original") == style.INK
-    assert len(set(style.COLOURS.values())) == len(style.COLOURS)
+def test_a_method_has_one_colour_under_its_name_and_its_title():
+    for name, entry in ENTRIES.items():
+        assert style.colour(name) == style.colour(entry.title) == style.colour(entry.title.lower()) == entry.colour
+    assert style.colour("original") == style.colour("MZSR, 10 updates") == style.INK
+    chosen = [colour for colour in style.COLOURS.values() if colour != style.INK]
+    assert len(set(chosen)) == len(chosen)
+
+
+def test_a_title_takes_the_colour_that_is_chosen_for_it():
+    colours = {"MZSR, 10 updates": style.COLOURS["mzsr"]}
+    rows = {"MZSR, 10 updates": [{"steps": 0, "psnr": 30}], "bicubic": [{"steps": 0, "psnr": 29}]}
+    drawn = [line.get_color() for line in plotting.updates(rows, colours=colours).axes[0].lines]
+    assert drawn == [style.COLOURS["mzsr"], style.COLOURS["bicubic"]]
+    for figure in (
+        plotting.comparison(
+            {"original": picture(), **dict.fromkeys(colours, picture())}, {}, (0, 0, 9), colours=colours
+        ),
+        panels.gallery(dict.fromkeys(colours, picture()), colours=colours),
+    ):
+        found = {text.get_text(): text.get_color() for text in figure.texts}
+        assert found["MZSR, 10 updates"] == style.COLOURS["mzsr"]
 
 
 def test_kernels_share_one_grid_and_begin_at_zero():
@@ -125,7 +143,7 @@ def test_psnr_against_updates_is_drawn_as_it_is():
 def test_differences_stand_on_the_line_of_their_cell():
     cell = {"dataset": "Set5", "kernel": "g2.0d", "method": "mzsr", "steps": 1, "difference": -0.5}
     cells = [cell, {**cell, "steps": 10, "difference": 0.25}, {**cell, "kernel": "gani_d", "steps": 10}]
-    axes = plotting.differences(cells).axes[0]
+    axes = plotting.differences(pd.DataFrame(cells)).axes[0]
     assert [line.get_xydata().tolist() for line in axes.lines[1:]] == [[[-0.5, 0]], [[0.25, 0], [-0.5, 1]]]
     assert [label.get_text() for label in axes.get_yticklabels()] == ["Set5  g2.0d", "Set5  gani_d"]
 
