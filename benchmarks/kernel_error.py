@@ -17,7 +17,7 @@ from pathlib import Path
 import torch
 
 from mzsr_lib import files
-from mzsr_lib.benchmark import datasets, evaluation, measuring
+from mzsr_lib.benchmark import evaluation, measuring, sweeps
 from mzsr_lib.benchmark.measuring import Job
 from mzsr_lib.imaging import images, kernel_files, kernels, picture_files
 from mzsr_lib.methods import catalogue, registry
@@ -83,7 +83,7 @@ def main(words: Sequence[str] | None = None) -> None:
     if arguments.held_out:
         name, pictures = "held-out", measuring.held_out(arguments.held_out, arguments.size)
     else:
-        folder = datasets.folder(arguments.data)
+        [folder] = sweeps.folders([arguments.data]).values()
         name, pictures = arguments.data, chosen(folder, arguments.every, arguments.size)
     evaluation.continued(list(jobs(name, pictures, arguments.size, built)), arguments.output, progress=True)
 

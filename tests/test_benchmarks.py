@@ -23,15 +23,25 @@ def photographs(tmp_path, monkeypatch):
 
 # The words for each program; FOLDER is one with nine pictures, OUTPUT the file to write. Then the rows it writes.
 TINY = {
+    "agreement": (
+        "OUTPUT --data FOLDER --count 1 --size 48 --kernels g2.0d --methods pretrained --mus 1e-3 --noises 0",
+        2,
+    ),
     "ablations": ("OUTPUT --runs RUNS --data FOLDER --variants base --seeds 0 --updates 1", 1),
     "comparison": ("RUNS --methods bicubic", None),
     "estimation": ("LARGE OUTPUT --pictures 2 --searched 1 --scored 1 --part 64", None),
     "kernel_error": ("OUTPUT --data mine --every 5 --size 48 --methods bicubic tikhonov", 2 * (1 + 11 + 1 + 7)),
     "network_input": ("OUTPUT --runs RUNS --data FOLDER --times 2 --patch 16 --kernels g2.0d", None),
     "plus_options": ("OUTPUT --weights mzsr-plus-x2 --data FOLDER --size 48 --only 'one pass'", 5),
+    "specialists": (
+        "OUTPUT --data FOLDER --count 1 --size 48 --specialists g2.0d=pretrained-x2 --weights blind=pretrained-x2 "
+        "--methods mzsr:1",
+        3,
+    ),
     "training_step": ("--least 0 --device cpu --only 'pretrain, cpu'", None),
     "updates_curve": ("OUTPUT --data mine --kernels g2.0d --start MZSR=mzsr-x2 --zssr --updates 1", 2 * 2 * 9),
     "where_time_goes": ("--repeat 1 --only 'stage 1, cpu'", None),
+    "wrong_kernel": ("OUTPUT --data FOLDER --count 1 --size 48 --cameras g0.2d bicubic --methods mzsr:1", 4),
     "zssr_curve": ("OUTPUT --steps 2 --window 0 100 48 --crop 32", 7),
 }
 

@@ -188,6 +188,24 @@ def evaluate(
         measuring.write(output, rows)
 
 
+def methods() -> None:
+    """List the methods: their updates, whether they are told the kernel and may agree, and their shipped weights.
+
+    Example: mzsr methods
+    """
+    from tabulate import tabulate
+
+    from mzsr_lib.models import weights
+
+    shipped = {name: weights.read_provenance(path).get("method") for name, path in weights.shipped().items()}
+    rows = []
+    for entry in map(catalogue.entry_of, catalogue.METHODS):
+        row = {"method": entry.name, "title": entry.title, "updates": "-" if entry.updates is None else entry.updates}
+        row |= {"told the kernel": "yes" if entry.needs_kernel else "no", "+agree": "yes" if entry.agrees else "no"}
+        rows.append(row | {"weights": ", ".join(name for name, method in shipped.items() if method == entry.name)})
+    print(tabulate(rows, headers="keys", tablefmt="pipe"))
+
+
 def selfcheck(data: DataRoot = None, device: Device = "auto") -> None:
     """Check that plain bicubic gives the PSNR (dB) that the paper prints, on those of its data sets that are there.
 
@@ -239,7 +257,7 @@ def weights_list() -> None:
 
     from mzsr_lib.models import weights
 
-    shown = ("stage", "step", "minutes", "device", "commit", "date", "held_out")
+    shown = ("method", "stage", "step", "minutes", "device", "commit", "date", "held_out")
     rows = []
     for name, path in weights.shipped().items():
         facts = weights.read_provenance(path)

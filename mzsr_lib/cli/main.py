@@ -27,6 +27,7 @@ COMMANDS: dict[str, Command] = {
     "upscale": commands.upscale,
     "evaluate": commands.evaluate,
     "tables": tables.tables,
+    "methods": commands.methods,
     "selfcheck": commands.selfcheck,
     "reproduce": commands.reproduce,
     "train-all": training.train_all,

@@ -16,6 +16,7 @@ from mzsr_lib import files
 from mzsr_lib.benchmark import selfcheck
 from mzsr_lib.cli import main, training
 from mzsr_lib.imaging import degradation, kernel_files, picture_files
+from mzsr_lib.methods.catalogue import METHODS
 from mzsr_lib.models import weights
 from mzsr_lib.mzsr.networks import SRNetwork
 from mzsr_lib.runtime import generator_for
@@ -320,6 +321,8 @@ def test_selfcheck_prints_the_cells_and_fails_when_one_is_off(run, tmp_path, dat
 def test_the_lists(run, tmp_path):
     code, out, _ = run(f"data list --data {tmp_path}")
     assert code == 0 and "bsds500-train" in out and str(tmp_path) in out
+    code, out, _ = run("methods")
+    assert code == 0 and all(f"| {name} " in out for name in METHODS) and "mzsr-x2, mzsr-x4" in out
     code, out, _ = run("weights list")
     assert code == 0 and all(name in out for name in weights.shipped())
 
