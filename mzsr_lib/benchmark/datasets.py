@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from tqdm import tqdm
 
@@ -165,16 +166,15 @@ def _fetch_files(entries: Iterable[Entry], place: Path, bar: tqdm) -> None:
         bar.update()
 
 
-def _fetch_one(collection: object, entry: Entry) -> None:
+def _fetch_one(collection: Any, entry: Entry) -> None:
     import pooch
     import requests
 
     try:
         collection.fetch(entry.file, downloader=pooch.HTTPDownloader(timeout=TIMEOUT))
     except requests.HTTPError as error:
-        raise InputError(
-            f"The server refused {entry.url} (status {error.response.status_code}): try again later."
-        ) from None
+        status = getattr(error.response, "status_code", "unknown")
+        raise InputError(f"The server refused {entry.url} (status {status}): try again later.") from None
     except requests.RequestException:
         raise InputError(
             f"{entry.url} cannot be reached: check the network and run the same command again; what is there is kept."

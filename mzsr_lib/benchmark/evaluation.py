@@ -4,11 +4,10 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-import pandas as pd
 from tqdm import tqdm
 
 from mzsr_lib.benchmark import datasets, measuring, published, selfcheck
-from mzsr_lib.benchmark.measuring import COLUMNS, GROUP, Job, Key, Row
+from mzsr_lib.benchmark.measuring import COLUMNS, GROUP, Job, Key, Row, Rows
 from mzsr_lib.imaging.kernels import Setting
 from mzsr_lib.methods.catalogue import ENTRIES
 from mzsr_lib.methods.registry import Method
@@ -21,7 +20,7 @@ def measure(
     keep: Callable[[Row], None] = lambda row: None,
     deadline: float = float("inf"),
     progress: bool = False,
-) -> pd.DataFrame:
+) -> Rows:
     """Measure jobs one after the other, and return their rows.
 
     Before any work every picture is looked at, and in the settings for which the paper prints a score of plain
@@ -40,7 +39,7 @@ def measure(
 
     Returns
     -------
-    pd.DataFrame
+    DataFrame
         Rows with `measuring.COLUMNS` and those of `Job.more`; psnr in dB, seconds of the method alone.
 
     Raises
@@ -64,7 +63,7 @@ def measure(
     return measuring.table_of(rows)
 
 
-def evaluate(folder: str | Path, setting: Setting, methods: Sequence[Method], progress: bool = False) -> pd.DataFrame:
+def evaluate(folder: str | Path, setting: Setting, methods: Sequence[Method], progress: bool = False) -> Rows:
     """Degrade the pictures of a folder, super-resolve them with each method, and score (the paper's protocol).
 
     Parameters
@@ -80,7 +79,7 @@ def evaluate(folder: str | Path, setting: Setting, methods: Sequence[Method], pr
 
     Returns
     -------
-    pd.DataFrame
+    DataFrame
         See `measure`, also for what is raised.
     """
     folder = Path(folder)
@@ -88,7 +87,7 @@ def evaluate(folder: str | Path, setting: Setting, methods: Sequence[Method], pr
     return measure(measuring.in_folder(name, folder, [setting], methods), progress=progress)
 
 
-def continued(jobs: Sequence[Job], path: str | Path, progress: bool = False) -> pd.DataFrame:
+def continued(jobs: Sequence[Job], path: str | Path, progress: bool = False) -> Rows:
     """Measure what a file of rows lacks, write the file after every job, and return the rows of the jobs.
 
     Rows of other jobs stay; those of the same place with other weights or of another seed are replaced.
@@ -120,7 +119,7 @@ def continued(jobs: Sequence[Job], path: str | Path, progress: bool = False) -> 
     return measuring.table_of(row for key, row in rows.items() if key in wanted)
 
 
-def means(rows: pd.DataFrame) -> pd.DataFrame:
+def means(rows: Rows) -> Rows:
     """Average rows over the pictures.
 
     The columns are those of `GROUP`, then images (their number), psnr, ssim, seconds, the paper's psnr and ssim
@@ -144,7 +143,7 @@ def _published(row: Mapping) -> published.Value | None:
     return published.lookup(row["dataset"], row["kernel"], row["scale"], row["method"], steps)
 
 
-def table(averages: pd.DataFrame) -> str:
+def table(averages: Rows) -> str:
     """Return `means` as a Markdown table: PSNR in dB, SSIM, the paper's PSNR / SSIM, and seconds a picture.
 
     A sentence below names the known exceptions of the self-check that are among the settings.
@@ -160,7 +159,7 @@ def table(averages: pd.DataFrame) -> str:
     return "\n\n".join([text, *exceptions(averages)])
 
 
-def exceptions(rows: pd.DataFrame) -> list[str]:
+def exceptions(rows: Rows) -> list[str]:
     """Return a sentence for each setting among rows or means in which plain bicubic is known not to agree."""
     known = rows.loc[rows["selfcheck"] == selfcheck.EXCEPTION, ["dataset", "kernel", "scale"]].drop_duplicates()
     return [selfcheck.exception_note(*cell) for cell in known.itertuples(index=False, name=None)]

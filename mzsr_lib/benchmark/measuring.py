@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import pandas as pd
 import torch
@@ -22,7 +23,13 @@ from mzsr_lib.runtime import generator_for
 from mzsr_lib.shapes import Images, OtherImages
 from mzsr_lib.training import stages
 
-Row = dict[str, object]
+# What pandas says of the columns of a table is a union of everything: for the types it may be anything, and the tests
+# look whether it is a table.
+if TYPE_CHECKING:
+    Rows: TypeAlias = Any
+else:
+    Rows = pd.DataFrame
+Row = dict[str, Any]
 Key = tuple[str, ...]
 
 # fmt: off
@@ -73,7 +80,7 @@ class Job:
     folder: Path | None = None
     told: Setting | None = None
     noise: float = 0.0
-    more: Mapping[str, object] = field(default_factory=dict)
+    more: Row = field(default_factory=dict)
 
     @property
     def scale(self) -> int:
@@ -166,7 +173,7 @@ def in_folder(
 
 
 def of_pictures(
-    name: str, pictures: Mapping[str, Images], setting: Setting, method: Method, **changes: object
+    name: str, pictures: Mapping[str, Images], setting: Setting, method: Method, **changes: Any
 ) -> list[Job]:
     """Return a job for each of some pictures, by their names; `changes` are further fields of `Job`."""
     return [
@@ -200,14 +207,14 @@ def key_of(row: Mapping, columns: Sequence[str] = IDENTITY) -> Key:
     return tuple(str(row.get(column, MEANT.get(column, ""))) for column in columns)
 
 
-def table_of(rows: Iterable[Mapping]) -> pd.DataFrame:
+def table_of(rows: Iterable[Mapping]) -> Rows:
     """Return rows, from `Job.measure` or read as text, as a table: numbers are numbers, and the rest is text."""
     whole = [{**row, **{name: value for name, value in MEANT.items() if name not in row}} for row in rows]
     table = pd.DataFrame(whole, columns=None if whole else COLUMNS)
     return table.astype({name: NUMBERS.get(name, str) for name in table})
 
 
-def read(path: str | Path, needed: Sequence[str] = COLUMNS) -> pd.DataFrame:
+def read(path: str | Path, needed: Sequence[str] = COLUMNS) -> Rows:
     """Read measured rows back from their file; lines that start with ``#`` are comments.
 
     Raises
@@ -224,15 +231,15 @@ def read(path: str | Path, needed: Sequence[str] = COLUMNS) -> pd.DataFrame:
             f"{path} holds other rows than measured ones (it has no {', '.join(sorted(missing))}): "
             "move it away, or mend it."
         )
-    numbers = table[[name for name in NUMBERS if name in table]].apply(pd.to_numeric, errors="coerce")
+    numbers: Rows = table[[name for name in NUMBERS if name in table]].apply(pd.to_numeric, errors="coerce")
     whole = [name for name in numbers if NUMBERS[name] is int]
-    damaged = numbers.isna().any(axis=1) | (numbers[whole] % 1 != 0).any(axis=1)
+    damaged = numbers.isna().to_numpy().any(axis=1) | (numbers[whole].to_numpy() % 1 != 0).any(axis=1)
     if damaged.any():
-        raise InputError(f"{path} is damaged in line {damaged.idxmax() + 2}: mend or delete that line.")
+        raise InputError(f"{path} is damaged in line {damaged.argmax() + 2}: mend or delete that line.")
     return table_of(table.to_dict("records"))
 
 
-def write(path: str | Path, table: pd.DataFrame) -> None:
+def write(path: str | Path, table: Rows) -> None:
     """Write rows as a CSV file, whole or not at all."""
     with atomic_path(path) as temporary:
         table.to_csv(temporary, index=False, lineterminator="\n")
@@ -246,7 +253,7 @@ def _kernels() -> tuple[str, ...]:
 ORDER = ("dataset", "scale", "kernel", "method", "weights", "steps", "agree", "image")
 
 
-def ordered(table: pd.DataFrame, by: Sequence[str] = ORDER) -> pd.DataFrame:
+def ordered(table: Rows, by: Sequence[str] = ORDER) -> Rows:
     """Return rows or means in order: data set, scale, kernel, method, weights, updates, agreement, picture.
 
     Names come in the order of the manifest, the paper's kernels and `catalogue.ENTRIES`; others after them.
@@ -254,7 +261,7 @@ def ordered(table: pd.DataFrame, by: Sequence[str] = ORDER) -> pd.DataFrame:
     orders = {"dataset": tuple(datasets.manifest()), "kernel": _kernels(), "method": tuple(ENTRIES)}
 
     def rank(column: pd.Series) -> pd.Series:
-        known = orders.get(column.name)
+        known = orders.get(str(column.name))
         if known is None:
             return column
         later = sorted(set(column) - set(known))

@@ -8,6 +8,7 @@ from pathlib import Path
 import pandas as pd
 
 from mzsr_lib.benchmark import evaluation, measuring, published, selfcheck, tables
+from mzsr_lib.benchmark.measuring import Rows
 from mzsr_lib.benchmark.tables import DATASETS, Column
 from mzsr_lib.files import InputError, atomic_path
 from mzsr_lib.methods.catalogue import ENTRIES
@@ -26,7 +27,7 @@ PRINTED = {("zssr", None): Column("zssr", 3000), ("mzsr", 1): Column("mzsr", 1),
 BEGIN, END = "<!-- results:begin -->", "<!-- results:end -->"
 
 
-def cells(rows: pd.DataFrame, scale: int = 2) -> pd.DataFrame:
+def cells(rows: Rows, scale: int = 2) -> Rows:
     """Return the means of measured rows for one scale, in the paper's order.
 
     The columns are those of `evaluation.means`, with the data set's name as the paper writes it; ``column``, see
@@ -43,7 +44,7 @@ def cells(rows: pd.DataFrame, scale: int = 2) -> pd.DataFrame:
     return means.assign(dataset=means["dataset"].map(names), difference=means["psnr"] - means["published_psnr"])
 
 
-def table(rows: pd.DataFrame, measure: str = "psnr", scale: int = 2) -> str:
+def table(rows: Rows, measure: str = "psnr", scale: int = 2) -> str:
     """Return a Markdown table: a line for each data set and kernel, ours beside the paper's.
 
     Parameters
@@ -76,9 +77,7 @@ def table(rows: pd.DataFrame, measure: str = "psnr", scale: int = 2) -> str:
     return pd.DataFrame(shown, columns=heads).to_markdown(index=False, disable_numparse=True, colalign=sides)
 
 
-def _numbers(
-    names: tuple[str, str], line: pd.DataFrame, columns: Sequence[Column], measure: str, scale: int
-) -> list[str]:
+def _numbers(names: tuple[str, str], line: Rows, columns: Sequence[Column], measure: str, scale: int) -> list[str]:
     """Return ours, then the paper's where the self-check says that they can be compared; a dash for what is not there.
 
     A mean over fewer pictures than others of its line has their number behind it.
@@ -97,7 +96,7 @@ def _numbers(
     return [*map(text, columns), *("-" if value is None else f"{value:.{DIGITS[measure]}f}" for value in theirs)]
 
 
-def other_weights(rows: pd.DataFrame, scale: int) -> str:
+def other_weights(rows: Rows, scale: int) -> str:
     """Return a sentence that names the weights of those columns whose method has none of its own for the scale."""
     found = {}
     for cell in cells(rows, scale).to_dict("records"):
@@ -107,7 +106,7 @@ def other_weights(rows: pd.DataFrame, scale: int) -> str:
     return f"{'; '.join(named)}." if named else ""
 
 
-def readme_table(rows: pd.DataFrame) -> str:
+def readme_table(rows: Rows) -> str:
     """Return what stands between the marks in the README: PSNR x2 and, if measured, x4, and known exceptions."""
     parts = [table(rows), other_weights(rows, 2), *evaluation.exceptions(rows[rows["scale"] == 2])]
     if (rows["scale"] == 4).any():

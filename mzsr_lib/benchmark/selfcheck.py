@@ -15,7 +15,7 @@ import torch
 from tqdm import tqdm
 
 from mzsr_lib.benchmark import datasets, measuring, published
-from mzsr_lib.benchmark.measuring import Job, Key, Row
+from mzsr_lib.benchmark.measuring import Job, Key, Row, Rows
 from mzsr_lib.files import Failure, InputError, existing_folder
 from mzsr_lib.imaging import kernels
 from mzsr_lib.imaging.kernels import Setting
@@ -95,19 +95,20 @@ def outcomes(jobs: Sequence[Job], progress: bool = False) -> tuple[dict[tuple, s
     found = dict.fromkeys(cells, NOT_APPLICABLE)
     for cell, psnr in printed.items():
         mean = fmean(row["psnr"] for row, check in zip(rows, checks, strict=True) if check.cell == cell)
-        found[cell] = require(datasets.recognise(cell[0]), cells[cell].setting.name, cells[cell].scale, mean, psnr)
+        folder, kernel, _, scale = cell
+        found[cell] = require(str(folder and datasets.recognise(folder)), kernel, scale, mean, psnr)
     return found, {check.key: row for check, row in zip(checks, rows, strict=True)}
 
 
 def bicubic_jobs(job: Job) -> list[Job]:
-    """Return the jobs of plain bicubic in the setting of a job."""
+    """Return the jobs of plain bicubic on all pictures of the folder and in the setting of a job."""
     method = registry.build("bicubic", replace(job.method.options, weights=None, ensemble=False))
-    return measuring.in_folder(job.dataset, job.folder, [job.setting], [method])
+    return measuring.in_folder(job.dataset, job.folder, [job.setting], [method]) if job.folder else []
 
 
 def exception_note(dataset: str, kernel: str, scale: int) -> str:
     """Return the sentence that names a cell of `EXCEPTIONS` beside a table."""
-    printed = published.lookup(dataset, kernel, scale, "bicubic", 0).psnr
+    printed = published.cells(dataset, kernel, scale)["bicubic", 0].psnr
     return (
         f"Known exception: on {dataset} with {kernel} x{scale} plain bicubic gives "
         f"{EXCEPTIONS[dataset, kernel, scale]:.2f} dB, and the paper prints {printed:.2f}; "
@@ -115,9 +116,7 @@ def exception_note(dataset: str, kernel: str, scale: int) -> str:
     )
 
 
-def selfcheck(
-    root: str | Path | None = None, device: torch.device | str = "cpu", progress: bool = False
-) -> pd.DataFrame:
+def selfcheck(root: str | Path | None = None, device: torch.device | str = "cpu", progress: bool = False) -> Rows:
     """Score plain bicubic on those of the paper's data sets that are there, beside the printed values.
 
     Parameters
@@ -131,7 +130,7 @@ def selfcheck(
 
     Returns
     -------
-    pd.DataFrame
+    DataFrame
         A row a cell: dataset, kernel, scale, psnr, published, difference (dB), outcome.
 
     Raises
@@ -156,14 +155,14 @@ def selfcheck(
     return pd.DataFrame(cells, columns=["dataset", "kernel", "scale", "psnr", "published", "difference", "outcome"])
 
 
-def table(cells: pd.DataFrame) -> str:
+def table(cells: Rows) -> str:
     """Return the cells of `selfcheck` as a Markdown table, with a sentence for each known exception among them."""
     text = cells.to_markdown(index=False, floatfmt=("", "", "", ".2f", ".2f", "+.3f", ""))
     known = cells.loc[cells["outcome"] == EXCEPTION, ["dataset", "kernel", "scale"]]
     return "\n\n".join([text, *(exception_note(*cell) for cell in known.itertuples(index=False, name=None))])
 
 
-def summary(cells: pd.DataFrame) -> str:
+def summary(cells: Rows) -> str:
     """Return one sentence about the cells of `selfcheck`.
 
     Raises

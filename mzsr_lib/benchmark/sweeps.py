@@ -10,10 +10,8 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-import pandas as pd
-
 from mzsr_lib.benchmark import datasets, evaluation, measuring
-from mzsr_lib.benchmark.measuring import COLUMNS, GROUP, Job, Key, Row, key_of
+from mzsr_lib.benchmark.measuring import COLUMNS, GROUP, Job, Key, Row, Rows, key_of
 from mzsr_lib.files import InputError, check_writable, existing_folder
 from mzsr_lib.imaging.kernels import Setting
 from mzsr_lib.methods.registry import Method
@@ -76,7 +74,7 @@ def finished(output: str | Path) -> dict[Key, Row]:
     return found
 
 
-def _merged(output: str | Path) -> pd.DataFrame:
+def _merged(output: str | Path) -> Rows:
     path = Path(output) / "rows.csv"
     return measuring.read(path) if path.is_file() else measuring.table_of([])
 

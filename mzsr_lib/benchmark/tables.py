@@ -1,7 +1,7 @@
 """The paper's tables with our numbers in them: laid out once, written as Markdown and as LaTeX."""
 
 import functools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
@@ -9,6 +9,7 @@ from typing import NamedTuple
 import pandas as pd
 
 from mzsr_lib.benchmark import datasets, evaluation, intervals, measuring, published, selfcheck
+from mzsr_lib.benchmark.measuring import Rows
 from mzsr_lib.files import atomic_path
 from mzsr_lib.imaging import kernels
 from mzsr_lib.methods import catalogue
@@ -102,32 +103,32 @@ def column_of(row: Mapping) -> Column:
     return Column(method, int(row["steps"]), row["agree"] == "yes", label)
 
 
-def with_columns(rows: pd.DataFrame) -> pd.DataFrame:
+def with_columns(rows: Rows) -> Rows:
     """Return rows with the column in which each stands as one more, ``column``."""
     found = functools.cache(lambda *kind: column_of(dict(zip(KIND, kind, strict=True))))
     columns = [found(*kind) for kind in rows[list(KIND)].itertuples(index=False, name=None)]
     return rows.assign(column=pd.Series(columns, rows.index, dtype=object))
 
 
-def collect(rows: pd.DataFrame) -> dict[Place, pd.DataFrame]:
+def collect(rows: Rows) -> dict[Place, Rows]:
     """Return the rows to be shown by (data set, kernel, scale), in order, with their ``column``."""
     shown = with_columns(measuring.ordered(rows))
     shown = shown[[column.shown for column in shown["column"]]]
     return dict(iter(shown.groupby(["dataset", "kernel", "scale"], sort=False)))
 
 
-def printed(place: Place, rows: pd.DataFrame) -> dict[Column, published.Value]:
+def printed(place: Place, rows: Rows) -> dict[Column, published.Value]:
     """Return what the paper prints for a setting, if the self-check says that it can be compared."""
     if not set(rows["selfcheck"]) <= {selfcheck.PASSED, selfcheck.EXCEPTION}:
         return {}
     names, found = {published.plain(name): name for name in ENTRIES}, {}
     for (method, steps), value in published.cells(*place).items():
         name = names[method]
-        found[Column(name, ENTRIES[name].updates if steps is None else steps)] = value
+        found[Column(name, ENTRIES[name].standard[0] if steps is None else steps)] = value
     return found
 
 
-def rehearsed(place: Place, rows: pd.DataFrame) -> str:
+def rehearsed(place: Place, rows: Rows) -> str:
     """Return a sentence if not all pictures of a data set were measured; of a folder of one's own nothing is known."""
     count, known = rows["image"].nunique(), len(datasets.manifest().get(place[0], ()))
     if count >= known:
@@ -144,12 +145,12 @@ def marks(values: Mapping[Column, float], digits: int) -> dict[Column, str]:
     return {column: styles.get(text, "") for column, text in shown.items()}
 
 
-def complete(rows: pd.DataFrame) -> pd.DataFrame:
+def complete(rows: Rows) -> Rows:
     """Return the rows of the columns that were measured on every picture on which any was: these can be compared."""
     return rows[rows.groupby("column")["image"].transform("nunique") == rows["image"].nunique()]
 
 
-def _measured(rows: pd.DataFrame, columns: Sequence[Column]) -> list[Cell]:
+def _measured(rows: Rows, columns: Sequence[Column]) -> list[Cell]:
     """Return a line of means, the best and second best marked; the number of pictures where some are missing."""
     line, means = {}, rows.groupby("column")[list(DIGITS)].mean()
     whole, counts = set(complete(rows)["column"]), rows.groupby("column")["image"].nunique()
@@ -166,7 +167,7 @@ def _published(values: Mapping[Column, published.Value], columns: Sequence[Colum
     return [(Piece(texts[column], "published"),) if column in texts else DASH for column in columns]
 
 
-def paper_layout(name: str, found: Mapping[Place, pd.DataFrame], wanted: Callable[[str, int], bool]) -> Layout | None:
+def paper_layout(name: str, found: Mapping[Place, Rows], wanted: Callable[[str, int], bool]) -> Layout | None:
     """Return a table as the paper lays it out, PSNR / SSIM by data set and method, for the settings that are wanted.
 
     Below each line of ours stands what the paper prints. Without a measured row there is no table.
@@ -188,7 +189,7 @@ def paper_layout(name: str, found: Mapping[Place, pd.DataFrame], wanted: Callabl
     return Layout(name, heads, lines, list(notes)) if lines else None
 
 
-def spread_layout(name: str, found: Mapping[Place, pd.DataFrame], scale: int) -> Layout | None:
+def spread_layout(name: str, found: Mapping[Place, Rows], scale: int) -> Layout | None:
     """Return each mean with its 95 % interval, and on which share of the pictures the method wins."""
     lines = []
     for place, rows in found.items():
@@ -206,12 +207,12 @@ def spread_layout(name: str, found: Mapping[Place, pd.DataFrame], scale: int) ->
     return Layout(name, heads, lines, long=True) if lines else None
 
 
-def scores(rows: pd.DataFrame) -> dict[Column, list[float]]:
+def scores(rows: Rows) -> dict[Column, list[float]]:
     """Return the PSNR (dB) of every picture by column, the pictures in the same order."""
     return {column: list(members["psnr"]) for column, members in rows.groupby("column", sort=False)}
 
 
-def layouts(rows: pd.DataFrame) -> list[Layout]:
+def layouts(rows: Rows) -> list[Layout]:
     """Return every table that the rows fill, the paper's first."""
     found = collect(rows)
     asked = [
@@ -237,12 +238,12 @@ of the pictures on which a method has the highest PSNR of all in its data set an
 MADE = "Made from rows.csv by `mzsr tables` and `make refresh`: do not edit."
 
 
-def as_markdown(rows: pd.DataFrame) -> str:
+def as_markdown(rows: Rows) -> str:
     """Return all tables as a Markdown page."""
     return "\n\n".join(["# Tables", MADE, INTRODUCTION, *map(markdown, layouts(rows))]) + "\n"
 
 
-def as_latex(rows: pd.DataFrame) -> str:
+def as_latex(rows: Rows) -> str:
     """Return all tables as LaTeX, to be put into a text."""
     needs = f"% {MADE}\n% In the preamble: \\usepackage{{{','.join(PACKAGES)}}}"
     return "\n\n".join([needs, *map(latex, layouts(rows))]) + "\n"
@@ -301,5 +302,5 @@ def latex(layout: Layout) -> str:
     return "\n".join([r"\begin{table*}", r"\centering", caption, *fitted, r"\end{table*}"])
 
 
-def _line(cells: object) -> str:
+def _line(cells: Iterable[str]) -> str:
     return " & ".join(cells) + r" \\"

@@ -5,7 +5,7 @@ The library is imported inside the functions, so that help comes at once.
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal, cast
 
 from tyro.conf import Positional, arg
 
@@ -129,7 +129,7 @@ def upscale(
     said = None if agree else False
     place = (scale, method, steps, said, weights, mode, ensemble, seed, device)
     larger = upscaling.upscale(picture, kernel, *place, progress=True, say=note)
-    _write(sr, larger)
+    _write(sr, cast("Picture", larger))
 
 
 def _write(path: Path, picture: "Picture") -> None:

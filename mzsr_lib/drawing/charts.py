@@ -7,10 +7,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-import pandas as pd
 from matplotlib.axes import Axes
 
 from mzsr_lib.benchmark import measuring, published, tables
+from mzsr_lib.benchmark.measuring import Rows
 from mzsr_lib.benchmark.tables import DATASETS
 from mzsr_lib.drawing import labels
 from mzsr_lib.drawing.style import FONT_SIZE, LINE, Drawing, colour
@@ -50,7 +50,7 @@ SWEEPS = {
 METHOD = ["method", "steps", "agree", "weights"]
 
 
-def _rows(path: str | Path, columns: Iterable[str]) -> pd.DataFrame:
+def _rows(path: str | Path, columns: Iterable[str]) -> Rows:
     """Read rows that must have some columns."""
     rows = measuring.read(path, ())
     if rows.empty:
@@ -164,7 +164,7 @@ def kernel_error(path: str | Path) -> Drawing:
     return figure
 
 
-def _told(axes: Axes, means: pd.DataFrame) -> tuple[dict, dict]:
+def _told(axes: Axes, means: Rows) -> tuple[dict, dict]:
     """Draw each method's PSNR by the error of the kernel, dashed if it is told none; return ends and colours."""
     ends, shades = {}, {}
     errors = means["error"].where(means["error"] != "").dropna().astype(float)
@@ -226,7 +226,7 @@ def time_quality(
     return figure
 
 
-def _times(axes: Axes, rows: pd.DataFrame, pictures: int) -> None:
+def _times(axes: Axes, rows: Rows, pictures: int) -> None:
     """Draw the points of one panel, join those of a method, and write a title at each."""
     means = rows.groupby(METHOD, as_index=False).agg(
         psnr=("psnr", "mean"), seconds=("seconds", "mean"), pictures=("image", "size")

@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import torch
 from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator
 
+from mzsr_lib.benchmark.measuring import Rows
 from mzsr_lib.drawing.panels import lines
 from mzsr_lib.drawing.style import (
     COLOURS,
@@ -170,7 +170,7 @@ def updates(
     return figure
 
 
-def differences(cells: pd.DataFrame) -> Drawing:
+def differences(cells: Rows) -> Drawing:
     """Draw ours minus published: a line for each data set and kernel, a dot for each method and number of updates.
 
     Parameters

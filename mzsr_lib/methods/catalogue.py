@@ -5,6 +5,7 @@ Everything else that lists methods, the order of tables, titles, colours, help, 
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from mzsr_lib.files import InputError
 
@@ -62,10 +63,10 @@ class Entry:
 
 
 def _entries() -> tuple[Entry, ...]:
-    def blind(name: str, title: str, takes: str = "bicubic", **more: object) -> Entry:
+    def blind(name: str, title: str, takes: str = "bicubic", **more: Any) -> Entry:
         return Entry(name, title, "trained", needs_kernel=False, takes=takes, agrees=True, **more)
 
-    def adapting(name: str, title: str, **more: object) -> Entry:
+    def adapting(name: str, title: str, **more: Any) -> Entry:
         return Entry(name, title, "trained", 10, (1, 10), takes="bicubic", prior=True, agrees=True, **more)
 
     return (

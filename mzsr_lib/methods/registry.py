@@ -161,7 +161,7 @@ def _kind(loaded: weights.Weights) -> str:
     architecture = kind_of(loaded.network.settings)
     if architecture != PAPER:
         return architecture
-    return inputs.described(loaded.upscaler)["kind"]
+    return str(inputs.described(loaded.upscaler)["kind"])
 
 
 def build(method: str | Choice, options: Options | None = None) -> Method:
@@ -244,12 +244,13 @@ def build_all(
         except NoWeights as error:
             if say is None:
                 raise
-            reasons[choice.method] = str(error)
+            reasons.setdefault(choice.method, str(error))
     if not built:
         alone = f"No method is left for scale {options.scale}: choose others."
         raise InputError(*reasons.values() if len(reasons) == 1 else [alone])
-    for name, reason in reasons.items():
-        say(f"{name} is left out: {reason}")
+    if say is not None:
+        for name, reason in reasons.items():
+            say(f"{name} is left out: {reason}")
     return built
 
 

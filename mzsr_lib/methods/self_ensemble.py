@@ -10,7 +10,7 @@ import torch
 from mzsr_lib.imaging.degradation import Degradation
 from mzsr_lib.mzsr.adaptation import Params, super_resolve
 from mzsr_lib.mzsr.inputs import Upscaler, bicubic_input
-from mzsr_lib.mzsr.networks import SRNetwork
+from mzsr_lib.mzsr.networks import Network
 from mzsr_lib.shapes import Images, OtherImages, Tensor
 
 
@@ -59,7 +59,7 @@ def samplings(degradation: Degradation) -> list[View]:
 
 
 def ensemble(
-    network: SRNetwork,
+    network: Network,
     params: Params,
     lr: Images,
     degradation: Degradation,
@@ -71,7 +71,7 @@ def ensemble(
 
 
 def view_outputs(
-    network: SRNetwork,
+    network: Network,
     params: Params,
     lr: Images,
     degradation: Degradation,

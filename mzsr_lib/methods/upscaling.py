@@ -11,7 +11,7 @@ import torch
 from mzsr_lib.files import InputError
 from mzsr_lib.imaging import estimation, images, kernel_files, picture_files
 from mzsr_lib.imaging.degradation import from_setting
-from mzsr_lib.imaging.kernels import Setting
+from mzsr_lib.imaging.kernels import Mode, Setting
 from mzsr_lib.imaging.picture_files import Picture
 from mzsr_lib.methods import catalogue, registry
 from mzsr_lib.methods.registry import Options
@@ -29,7 +29,7 @@ def upscale(
     steps: int | None = None,
     agree: bool | None = None,
     weights: str | Path | None = None,
-    mode: str | None = None,
+    mode: Mode | None = None,
     ensemble: bool = False,
     seed: int = 0,
     device: torch.device | str = "auto",
@@ -123,7 +123,7 @@ def _setting(kernel: str | Path | Setting | Kernel | np.ndarray) -> Setting:
     return Setting("given", kernel_files.normalise(values), "direct")
 
 
-def estimated(picture: Picture, scale: int, mode: str | None, say: Callable[[str], None]) -> Setting:
+def estimated(picture: Picture, scale: int, mode: Mode | None, say: Callable[[str], None]) -> Setting:
     """Return the Gaussian blur that a low-resolution picture seems to have, and say which.
 
     Raises

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import numpy as np
 import torch
@@ -17,7 +17,7 @@ from mzsr_lib.methods.self_ensemble import VIEWS, View, symmetries, turnings, vi
 from mzsr_lib.mzsr.adaptation import Adam, Pair, Params, inner_loop, starting_point, super_resolve
 from mzsr_lib.mzsr.inputs import bicubic_input
 from mzsr_lib.mzsr.networks import SRNetwork
-from mzsr_lib.runtime import PRECISIONS, autocast, generator_for
+from mzsr_lib.runtime import PRECISIONS, Precision, autocast, generator_for
 from mzsr_lib.shapes import Images, OtherImages
 
 
@@ -153,7 +153,7 @@ def zero_shot(
 def start(config: ZeroShotConfig, device: torch.device | str = "cpu") -> SRNetwork:
     """Return the network with its random weights."""
     network = SRNetwork(generator=generator_for(config.seed, "weights"))
-    return network.to(device, memory_format=torch.channels_last)
+    return network.to(device, memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
 
 
 def learn(network: SRNetwork, lr: Images, degradation: Degradation, config: ZeroShotConfig) -> Iterator[Update]:
@@ -163,7 +163,7 @@ def learn(network: SRNetwork, lr: Images, degradation: Degradation, config: Zero
     rule, recent = Adam(config.learning_rate), []
     updates = inner_loop(network, starting_point(network), father_and_son(lr, degradation, config), rule, config.steps)
     for step in range(1, config.steps + 1):
-        with autocast(lr.device, config.precision):
+        with autocast(lr.device, cast(Precision, config.precision)):
             params, _ = next(updates)
         rate, error = rule.rate, None
         if step % config.check_every == 0:
