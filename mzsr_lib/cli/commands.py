@@ -102,8 +102,9 @@ def upscale(
     agree: Annotated[
         bool,
         arg(
-            help="End, where the method can, with the picture that agrees with the low-resolution one; never with an "
-            "estimated kernel, unless it is named, as in --method mzsr+agree."
+            help="End, where the method can, with the picture that agrees with the low-resolution one: better, unless "
+            "it has noise of more than one or two grey levels. Never with an estimated kernel, unless named: "
+            "--method mzsr+agree."
         ),
     ] = True,
     ensemble: Annotated[

@@ -195,7 +195,9 @@ def build(method: str | Choice, options: Options | None = None) -> Method:
 def agreeing(run: Run, mu: float = AGREEMENT_MU) -> Run:
     """Return what a method does, then the picture nearest to its own that agrees with the low-resolution one.
 
-    It tells the kernel to anybody: a network that was never told one gains by it too.
+    It tells the kernel to anybody: a network that was never told one gains by it too. Noise is part of what it agrees
+    with: a blind network gains 1.8 dB by it without noise, 1.0 with a standard deviation of 0.004, and loses 1.3 with
+    0.01 (held-out photographs, g2.0d and g1.3b).
 
     Parameters
     ----------

@@ -119,6 +119,8 @@ def test_shipped_weights_say_where_they_come_from(name):
     if name.startswith(("pretrained", "mzsr")):  # the paper's network
         assert loaded.network.settings == {"channels": 64, "layers": 8}
     assert set(loaded.scales) <= {2, 3, 4}
+    method = loaded.provenance["method"]  # it is found by this, not by its name
+    assert all(weights.default(method, scale) is not None for scale in loaded.scales)
     assert {"stage", "data", "settings", "step", "commit", "date", "device", "seed"} <= set(loaded.provenance)
     assert all(p.isfinite().all() for p in loaded.network.parameters())
 
@@ -130,3 +132,12 @@ def test_facts_can_be_added_without_touching_the_weights(path):
     assert after.provenance == before.provenance | {"scores": {"set5 g2.0d": 35.0}}
     for name, value in before.network.state_dict().items():
         assert torch.equal(after.network.state_dict()[name], value)
+
+
+@pytest.mark.parametrize("fact", weights.ADDED)
+def test_what_is_added_when_weights_are_shipped_does_not_change_their_hash(path, fact):
+    before = weights.fingerprint(path)
+    weights.annotate(path, {fact: "something"})
+    assert weights.fingerprint(path) == before
+    weights.annotate(path, {"stage": "another"})
+    assert weights.fingerprint(path) != before
