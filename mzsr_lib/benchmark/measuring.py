@@ -35,12 +35,12 @@ Key = tuple[str, ...]
 # fmt: off
 COLUMNS = (
     "dataset", "image", "kernel", "mode", "scale", "method", "steps", "agree", "psnr", "ssim",
-    "seconds", "device", "weights", "weights_hash", "commit", "date", "seed", "selfcheck",
+    "seconds", "device", "precision", "weights", "weights_hash", "commit", "date", "seed", "selfcheck",
 )
 # fmt: on
 NUMBERS = {"scale": int, "steps": int, "psnr": float, "ssim": float, "seconds": float}
 # What rows that were written before there was such a column mean.
-MEANT = {"agree": "no"}
+MEANT = {"agree": "no", "precision": "float32"}
 
 # Rows that agree in these are averaged.
 GROUP = ("dataset", "kernel", "mode", "scale", "method", "steps", "agree", "weights")
@@ -134,7 +134,11 @@ class Job:
         psnr, ssim = metrics.score(sr, hr, self.scale)
         scores = {"psnr": round(psnr, 4), "ssim": round(ssim, 5), "seconds": round(seconds, 4)}
         today = datetime.datetime.now(datetime.UTC).date().isoformat()
-        return self.facts | scores | {"device": hr.device.type, "commit": _commit(), "date": today}
+        return (
+            self.facts
+            | scores
+            | {"device": hr.device.type, "precision": self.method.precision, "commit": _commit(), "date": today}
+        )
 
 
 @functools.cache

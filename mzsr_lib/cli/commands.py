@@ -45,6 +45,10 @@ Methods = Annotated[
         "with +agree a learned method ends with the picture that agrees with the low-resolution one.",
     ),
 ]
+Precision = Annotated[
+    Literal["auto", "float32", "bfloat16"],
+    arg(help="Of the networks' convolutions: auto takes bfloat16 where the device multiplies it."),
+]
 DataRoot = Annotated[
     Path | None,
     arg(
@@ -114,6 +118,7 @@ def upscale(
     mode: Mode = None,
     seed: Seed = 0,
     device: Device = "auto",
+    precision: Precision = "auto",
 ) -> None:
     """Super-resolve a picture whose blur kernel is known.
 
@@ -129,7 +134,7 @@ def upscale(
     picture_files.check_output(sr, picture)
     said = None if agree else False
     place = (scale, method, steps, said, weights, mode, ensemble, seed, device)
-    larger = upscaling.upscale(picture, kernel, *place, progress=True, say=note)
+    larger = upscaling.upscale(picture, kernel, *place, precision, progress=True, say=note)
     _write(sr, cast("Picture", larger))
 
 
@@ -158,6 +163,7 @@ def evaluate(
     mode: Mode = None,
     seed: Seed = 0,
     device: Device = "auto",
+    precision: Precision = "auto",
 ) -> None:
     """Degrade every picture of a folder, super-resolve it, and print mean PSNR (dB) and SSIM as a Markdown table.
 
@@ -176,7 +182,7 @@ def evaluate(
     setting = setting._replace(mode=mode or setting.mode)
     degradation = from_setting(setting, scale)
     chosen = catalogue.choices(method, steps, agree or None)
-    options = registry.Options(weights, runtime.pick_device(device), scale, seed)
+    options = registry.Options(weights, runtime.pick_device(device), scale, precision, seed)
     methods = registry.build_all(chosen, options)
     if output:
         files.check_writable(output)

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from tyro.conf import arg
 
-from mzsr_lib.cli.commands import DataRoot, Device, Methods, Seed, Weights, note
+from mzsr_lib.cli.commands import DataRoot, Device, Methods, Precision, Seed, Weights, note
 from mzsr_lib.cli.training import MaxMinutes, check_limits
 
 Output = Annotated[
@@ -32,6 +32,7 @@ def tables(
     max_minutes: MaxMinutes = None,
     seed: Seed = 0,
     device: Device = "auto",
+    precision: Precision = "auto",
 ) -> None:
     """Measure data sets, kernels, scales and methods, and write the paper's tables with our numbers in them.
 
@@ -59,7 +60,7 @@ def tables(
     torch.backends.cudnn.benchmark = False
     try:
         say = note if group.leads else lambda sentence: None
-        options = [registry.Options(weights, group.device, scale, seed) for scale in scales]
+        options = [registry.Options(weights, group.device, scale, precision, seed) for scale in scales]
         planned = sweeps.plan(places, settings, registry.sweep(methods, options, say), images)
         missing = sweeps.run(planned, output, group, max_minutes, progress=True)
         if group.leads:

@@ -18,6 +18,7 @@ from mzsr_lib.models import weights
 from mzsr_lib.models.registry import CLASSES, PAPER, kind_of
 from mzsr_lib.mzsr import inputs
 from mzsr_lib.mzsr.adaptation import adapt, starting_point, super_resolve
+from mzsr_lib.runtime import PRECISIONS, fast_precision
 from mzsr_lib.shapes import Images, OtherImages
 
 # Trust of the agreement in the network's picture against the low-resolution one, chosen by benchmarks/agreement.py on
@@ -25,6 +26,7 @@ from mzsr_lib.shapes import Images, OtherImages
 # network: without 30.72, mu 1e-4 31.67, 3e-4 31.70, 1e-3 31.68, 3e-3 31.61, 1e-2 31.47, 1e-1 31.14. Without noise the
 # first three are equal; with that of one grey level (0.004) 1e-3 is 0.6 dB above 3e-4, and both above none.
 AGREEMENT_MU = 1e-3
+AUTO = "auto"
 
 Run = Callable[[Images, Degradation], tuple[OtherImages, int]]
 
@@ -41,6 +43,8 @@ class Options:
         Where the network is put.
     scale
         2, 3 or 4; must be one the weights were trained for.
+    precision
+        Of the convolutions of trained networks, one of `runtime.PRECISIONS`; ``"auto"`` is `runtime.fast_precision`.
     seed
         For the random start and crops of zssr.
     progress
@@ -53,12 +57,16 @@ class Options:
     weights: str | Path | None = None
     device: torch.device | str = "cpu"
     scale: int = 2
+    precision: str = "float32"
     seed: int = 0
     progress: bool = False
     ensemble: bool = False
 
     def __post_init__(self):
         check_scale(self.scale)
+        if self.precision not in (AUTO, *PRECISIONS):
+            known = ", ".join((AUTO, *PRECISIONS))
+            raise InputError(f"There is no precision '{self.precision}': choose one of {known}.")
 
 
 @dataclass(frozen=True)
@@ -77,6 +85,8 @@ class Method:
         Whether the picture is made to agree with the low-resolution one at the end.
     weights
         Name of the weights, or an empty string.
+    precision
+        In which its convolutions are computed.
     options
         What it was built with.
     """
@@ -86,6 +96,7 @@ class Method:
     steps: int = 0
     agree: bool = False
     weights: str = ""
+    precision: str = "float32"
     options: Options = field(default_factory=Options)
 
     def __call__(self, lr: Images, degradation: Degradation) -> OtherImages:
@@ -131,7 +142,7 @@ def _trained(choice: Choice, options: Options) -> Method:
             return self_ensemble.ensemble(network, params, lr, degradation, views, upscaler), steps
         return super_resolve(network, params, lr, degradation, upscaler), steps
 
-    return Method(choice.method, run, weights=loaded.name)
+    return Method(choice.method, run, weights=loaded.name, precision=network.precision)
 
 
 MAKERS = {"classical": _classical, "zero-shot": _zero_shot, "trained": _trained}
@@ -145,7 +156,8 @@ def _load(entry: Entry, options: Options) -> weights.Weights:
         scales = [str(other) for other in (2, 3, 4) if weights.default(name, other)]
         there = f"only for {' and '.join(scales)}" if scales else "nor for another"
         raise NoWeights(f"No weights for {name} at scale {scale} are shipped ({there}): give a file (--weights).")
-    loaded = weights.load(chosen, options.device)
+    precision = fast_precision(torch.device(options.device)) if options.precision == AUTO else options.precision
+    loaded = weights.load(chosen, options.device, precision)
     if scale not in loaded.scales:
         found = " and ".join(map(str, loaded.scales))
         raise InputError(f"The weights '{loaded.name}' are for scale {found}, not {scale}: choose others.")

@@ -33,6 +33,7 @@ def upscale(
     ensemble: bool = False,
     seed: int = 0,
     device: torch.device | str = "auto",
+    precision: str = "auto",
     progress: bool = False,
     say: Callable[[str], None] = warnings.warn,
 ) -> Picture | OtherImages | np.ndarray:
@@ -65,6 +66,8 @@ def upscale(
         For the random start and crops of zssr.
     device
         Where to compute; ``"auto"`` takes a GPU when there is one.
+    precision
+        Of the networks' convolutions, ``"float32"`` or ``"bfloat16"``; ``"auto"`` is `runtime.fast_precision`.
     progress
         Show a bar for the updates.
     say
@@ -92,7 +95,7 @@ def upscale(
     choice = catalogue.parse(method, steps, agree)
     if agree is None and catalogue.entry_of(choice.method).agrees and not _is_estimate(kernel):
         choice = replace(choice, agree=True)
-    built = registry.build(choice, Options(weights, where, scale, seed, progress, ensemble))
+    built = registry.build(choice, Options(weights, where, scale, precision, seed, progress, ensemble))
     picture_files.check_size(given, degradation)
     if sentence := registry.doubt(built, degradation) or doubt(kernel, choice.method):
         say(sentence)

@@ -187,3 +187,13 @@ def test_weights_go_to_the_one_method_that_takes_any(stored):
     for names, found in ((["mzsr", "pretrained"], "mzsr and pretrained"), (["bicubic"], "none")):
         with pytest.raises(InputError, match=f"here is {found}"):
             build_all(catalogue.choices(names), Options(stored))
+
+
+def test_the_precision_is_the_one_asked_for_and_float32_where_there_is_no_network(stored):
+    assert build("blind", Options(stored, precision="bfloat16")).precision == "bfloat16"
+    assert (
+        build("blind", Options(stored)).precision == build("bicubic", Options(precision="auto")).precision == "float32"
+    )
+    assert build("blind", Options(stored, precision="auto")).precision in ("float32", "bfloat16")
+    with pytest.raises(InputError, match="no precision 'half'"):
+        Options(precision="half")
