@@ -12,6 +12,7 @@ from mzsr_lib.imaging.degradation import from_setting
 from mzsr_lib.imaging.picture_files import Picture
 from mzsr_lib.methods import registry
 
+AUTO = registry.Options(precision="auto")  # as the call has it
 LR = picture(46, 43)
 
 
@@ -23,7 +24,7 @@ def test_a_tensor_becomes_what_the_method_makes_of_it():
         ("mzsr:1", None, "mzsr:1+agree"),
     ):
         found = mzsr_lib.upscale(LR, "g2.0d", method=method, steps=steps, device="cpu")
-        close(found, registry.build(token)(LR, degradation), 0)
+        close(found, registry.build(token, AUTO)(LR, degradation), 0)
 
 
 @pytest.mark.parametrize(
@@ -33,7 +34,7 @@ def test_a_tensor_becomes_what_the_method_makes_of_it():
 def test_a_picture_agrees_when_its_kernel_is_known(kernel, agree, token):
     found = mzsr_lib.upscale(LR, kernel, method="mzsr:1", agree=agree, device="cpu", say=lambda sentence: None)
     setting = estimation.estimate(LR).setting if kernel == "estimate" else kernel_files.parse(kernel)
-    close(found, registry.build(token)(LR, from_setting(setting)), 0)
+    close(found, registry.build(token, AUTO)(LR, from_setting(setting)), 0)
 
 
 def test_agreement_with_an_estimated_kernel_is_there_for_who_asks_for_it():
@@ -42,7 +43,7 @@ def test_agreement_with_an_estimated_kernel_is_there_for_who_asks_for_it():
         for method, agree in (("mzsr:1+agree", None), ("mzsr:1", True))
     ]
     close(*found, 0)
-    close(found[0], registry.build("mzsr:1+agree")(LR, from_setting(estimation.estimate(LR).setting)), 0)
+    close(found[0], registry.build("mzsr:1+agree", AUTO)(LR, from_setting(estimation.estimate(LR).setting)), 0)
 
 
 @pytest.mark.parametrize("kind", [np.uint8, np.float32, np.float64])
