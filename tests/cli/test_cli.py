@@ -272,8 +272,8 @@ def test_evaluate_writes_rows_and_prints_means(run):
     code, out, err = run(line)
     assert (code, err) == (0, "")
     rows = files.read_rows("rows.csv")
-    columns = "dataset,image,kernel,mode,scale,method,steps,agree,psnr,ssim,seconds,device,weights,weights_hash,"
-    columns += "commit,date,seed,selfcheck"
+    columns = "dataset,image,kernel,mode,scale,method,steps,agree,psnr,ssim,seconds,device,precision,weights,"
+    columns += "weights_hash,commit,date,seed,selfcheck"
     assert list(rows[0]) == columns.split(",") and len(rows) == 9
     mean = sum(float(row["psnr"]) for row in rows) / 9
     assert f" {mean:.2f} " in out and "| many " in out
