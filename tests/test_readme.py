@@ -53,8 +53,11 @@ def test_the_tree_names_the_rooms_in_their_order_and_the_files_of_the_method():
     rooms = [name for layer in reversed(project["layers"]) for name in layer.split(" | ")]
     shown = re.findall(r"^  ([a-z]+)(?:\.py|/) ", README, re.MULTILINE)
     assert shown == [*rooms, "weights"]
-    method = {path.stem for path in (ROOT / "mzsr_lib" / "mzsr").glob("[a-z]*.py")}
-    assert set(re.findall(r"^    ([a-z_]+)\.py ", README, re.MULTILINE)) == method
+    inside = re.split(r"^  ([a-z]+)/ ", README, flags=re.MULTILINE)
+    for room, text in zip(inside[1::2], inside[2::2], strict=True):
+        named = set(re.findall(r"^    ([a-z_]+)\.py ", text, re.MULTILINE))
+        there = {path.stem for path in (ROOT / "mzsr_lib" / room).glob("[a-z]*.py")}
+        assert named == there if room == "mzsr" else named <= there
 
 
 @pytest.mark.parametrize("line", commands())

@@ -49,6 +49,14 @@ Precision = Annotated[
     Literal["auto", "float32", "bfloat16"],
     arg(help="Of the networks' convolutions: auto takes bfloat16 where the device multiplies it."),
 ]
+Agree = Annotated[
+    bool,
+    arg(
+        help="End, where the method can, with the picture that agrees with the low-resolution one: better, unless "
+        "it has noise of more than one or two grey levels. Never with an estimated kernel, unless named: "
+        "--method mzsr+agree."
+    ),
+]
 DataRoot = Annotated[
     Path | None,
     arg(
@@ -103,14 +111,7 @@ def upscale(
         ),
     ] = None,
     method: Annotated[str, arg(metavar="NAME", help=f"How to super-resolve: {METHODS}.")] = "mzsr",
-    agree: Annotated[
-        bool,
-        arg(
-            help="End, where the method can, with the picture that agrees with the low-resolution one: better, unless "
-            "it has noise of more than one or two grey levels. Never with an estimated kernel, unless named: "
-            "--method mzsr+agree."
-        ),
-    ] = True,
+    agree: Agree = True,
     ensemble: Annotated[
         bool, arg(help="Average over turned pictures (mzsr-plus): better, and 2 or 8 times slower.")
     ] = False,
