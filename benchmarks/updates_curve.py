@@ -16,7 +16,7 @@ from pathlib import Path
 import torch
 from tqdm import tqdm
 
-from mzsr_lib import files
+from mzsr_lib import files, runtime
 from mzsr_lib.benchmark import sweeps
 from mzsr_lib.imaging import images, kernel_files, metrics, picture_files
 from mzsr_lib.imaging.degradation import Degradation, from_setting
@@ -74,6 +74,7 @@ def main() -> None:
     parser.add_argument("--updates", type=int, default=10)
     parser.add_argument("--seed", type=int, default=0, help="of ZSSR's start and crops")
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--precision", choices=runtime.PRECISIONS, default=runtime.fast_precision(torch.device("cpu")))
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
     files.check_writable(arguments.output)
@@ -81,7 +82,7 @@ def main() -> None:
     for title, separator, name in (start.partition("=") for start in arguments.start):
         if not separator:
             parser.error(f"--start {title} should be TITLE=WEIGHTS")
-        loaded = weights.load(name)
+        loaded = weights.load(name, precision=arguments.precision)
         starts[title] = (loaded.name, weights.fingerprint(name), adapted(loaded, arguments.updates))
     if arguments.zssr:
         starts[ZSSR] = ("", "", zssr(arguments.updates, arguments.seed))
@@ -94,7 +95,7 @@ def main() -> None:
         made = {"weights": Path(name).name, "weights_hash": digest, "updates": str(arguments.updates)}
         if any((cell | made).items() <= row.items() for row in present(arguments.output)):
             continue
-        facts = {"device": "cpu", "commit": files.git_commit(), "seed": arguments.seed}
+        facts = {"precision": arguments.precision, "device": "cpu", "commit": files.git_commit(), "seed": arguments.seed}
         facts["date"] = datetime.date.today().isoformat()
         camera = from_setting(kernel_files.parse(kernel))
         rows = [{**cell, **score, **made, **facts} for score in scored(folder, camera, start)]
@@ -105,7 +106,8 @@ def main() -> None:
 
 def present(output: Path) -> list[dict]:
     """Return the rows that are there already."""
-    return files.read_rows(output) if output.exists() else []
+    # Rows of earlier versions have no date, and were measured in float32.
+    return [{"date": "", "precision": "float32"} | row for row in files.read_rows(output)] if output.exists() else []
 
 
 if __name__ == "__main__":
