@@ -152,22 +152,28 @@ def errors(members: list[Sample], rule: Callable[[torch.Tensor], Estimate], dama
     return found
 
 
+def score(sample: Sample, method: registry.Method, told: Estimate, part: int) -> float:
+    """Return the PSNR (dB) of a method that is told a blur, on the middle of a picture."""
+    y, x = (2 * ((size - part) // 4) for size in sample.hr.shape[-2:])
+    hr = sample.hr[..., y : y + part, x : x + part]
+    lr = sample.lr[..., y // 2 : (y + part) // 2, x // 2 : (x + part) // 2]
+    return metrics.protocol_psnr(method(lr, Degradation(told.kernel, 2)), hr, 2)
+
+
 def lost(
     members: list[Sample], rules: dict[str, Callable], method: registry.Method, part: int
 ) -> dict[str, list[float]]:
-    """Return the PSNR lost with each rule's kernel instead of the true one, dB, on the middle of the pictures."""
-    found: dict[str, list[float]] = {name: [] for name in rules}
+    """Return the PSNR lost with each rule's kernel instead of the true one, dB, on the middle of the pictures.
+
+    Beside them what is lost with the blind network instead of the method: it is told no kernel.
+    """
+    blind = registry.build("blind")
+    found: dict[str, list[float]] = {name: [] for name in (*rules, "blind network")}
     for sample in members:
-        y, x = (2 * ((size - part) // 4) for size in sample.hr.shape[-2:])
-        hr = sample.hr[..., y : y + part, x : x + part]
-        lr = sample.lr[..., y // 2 : (y + part) // 2, x // 2 : (x + part) // 2]
-
-        def score(guess: Estimate, hr: torch.Tensor = hr, lr: torch.Tensor = lr) -> float:
-            return metrics.protocol_psnr(method(lr, Degradation(guess.kernel, 2)), hr, 2)
-
-        best = score(sample.truth)
+        best = score(sample, method, sample.truth, part)
         for name, rule in rules.items():
-            found[name].append(best - score(rule(sample.lr)))
+            found[name].append(best - score(sample, method, rule(sample.lr), part))
+        found["blind network"].append(best - score(sample, blind, sample.truth, part))
     return found
 
 
