@@ -95,7 +95,12 @@ def main() -> None:
         made = {"weights": Path(name).name, "weights_hash": digest, "updates": str(arguments.updates)}
         if any((cell | made).items() <= row.items() for row in present(arguments.output)):
             continue
-        facts = {"precision": arguments.precision, "device": "cpu", "commit": files.git_commit(), "seed": arguments.seed}
+        facts = {
+            "precision": arguments.precision,
+            "device": "cpu",
+            "commit": files.git_commit(),
+            "seed": arguments.seed,
+        }
         facts["date"] = datetime.date.today().isoformat()
         camera = from_setting(kernel_files.parse(kernel))
         rows = [{**cell, **score, **made, **facts} for score in scored(folder, camera, start)]

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Literal
 
 import torch
 from tqdm import tqdm
@@ -18,7 +19,7 @@ from mzsr_lib.models import weights
 from mzsr_lib.models.registry import CLASSES, PAPER, kind_of
 from mzsr_lib.mzsr import inputs
 from mzsr_lib.mzsr.adaptation import adapt, starting_point, super_resolve
-from mzsr_lib.runtime import PRECISIONS, fast_precision
+from mzsr_lib.runtime import PRECISIONS, Precision, fast_precision
 from mzsr_lib.shapes import Images, OtherImages
 
 # Trust of the agreement in the network's picture against the low-resolution one, chosen by benchmarks/agreement.py on
@@ -26,7 +27,6 @@ from mzsr_lib.shapes import Images, OtherImages
 # network: without 30.72, mu 1e-4 31.67, 3e-4 31.70, 1e-3 31.68, 3e-3 31.61, 1e-2 31.47, 1e-1 31.14. Without noise the
 # first three are equal; with that of one grey level (0.004) 1e-3 is 0.6 dB above 3e-4, and both above none.
 AGREEMENT_MU = 1e-3
-AUTO = "auto"
 
 Run = Callable[[Images, Degradation], tuple[OtherImages, int]]
 
@@ -57,15 +57,15 @@ class Options:
     weights: str | Path | None = None
     device: torch.device | str = "cpu"
     scale: int = 2
-    precision: str = "float32"
+    precision: Precision | Literal["auto"] = "float32"
     seed: int = 0
     progress: bool = False
     ensemble: bool = False
 
     def __post_init__(self):
         check_scale(self.scale)
-        if self.precision not in (AUTO, *PRECISIONS):
-            known = ", ".join((AUTO, *PRECISIONS))
+        if self.precision not in ("auto", *PRECISIONS):
+            known = ", ".join(("auto", *PRECISIONS))
             raise InputError(f"There is no precision '{self.precision}': choose one of {known}.")
 
 
@@ -156,7 +156,8 @@ def _load(entry: Entry, options: Options) -> weights.Weights:
         scales = [str(other) for other in (2, 3, 4) if weights.default(name, other)]
         there = f"only for {' and '.join(scales)}" if scales else "nor for another"
         raise NoWeights(f"No weights for {name} at scale {scale} are shipped ({there}): give a file (--weights).")
-    precision = fast_precision(torch.device(options.device)) if options.precision == AUTO else options.precision
+    wanted = options.precision
+    precision = fast_precision(torch.device(options.device)) if wanted == "auto" else wanted
     loaded = weights.load(chosen, options.device, precision)
     if scale not in loaded.scales:
         found = " and ".join(map(str, loaded.scales))

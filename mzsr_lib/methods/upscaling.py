@@ -4,6 +4,7 @@ import warnings
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import torch
@@ -15,7 +16,7 @@ from mzsr_lib.imaging.kernels import Mode, Setting
 from mzsr_lib.imaging.picture_files import Picture
 from mzsr_lib.methods import catalogue, registry
 from mzsr_lib.methods.registry import Options
-from mzsr_lib.runtime import pick_device
+from mzsr_lib.runtime import Precision, pick_device
 from mzsr_lib.shapes import Images, Kernel, OtherImages
 
 ESTIMATE = "estimate"
@@ -33,7 +34,7 @@ def upscale(
     ensemble: bool = False,
     seed: int = 0,
     device: torch.device | str = "auto",
-    precision: str = "auto",
+    precision: Precision | Literal["auto"] = "auto",
     progress: bool = False,
     say: Callable[[str], None] = warnings.warn,
 ) -> Picture | OtherImages | np.ndarray:
