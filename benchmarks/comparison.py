@@ -33,7 +33,7 @@ def methods(updates: int) -> list[Method]:
         result = zero_shot.zero_shot(lr, camera, config, progress=True)
         return result.sr, result.steps
 
-    first, last = ("bicubic", "tikhonov", "pretrained"), ("mzsr", "mzsr-plus")
+    first, last = ("bicubic", "tikhonov", "pretrained", "blind"), ("mzsr", "mzsr-plus")
     return [*map(registry.build, first), Method("zssr", zssr, steps=updates), *map(registry.build, last)]
 
 
