@@ -195,5 +195,3 @@ def test_the_precision_is_the_one_asked_for_and_float32_where_there_is_no_networ
         build("blind", Options(stored)).precision == build("bicubic", Options(precision="auto")).precision == "float32"
     )
     assert build("blind", Options(stored, precision="auto")).precision in ("float32", "bfloat16")
-    with pytest.raises(InputError, match="no precision 'half'"):
-        Options(precision="half")
