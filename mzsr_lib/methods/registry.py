@@ -8,7 +8,7 @@ from typing import Literal
 import torch
 from tqdm import tqdm
 
-from mzsr_lib.files import InputError
+from mzsr_lib.files import InputError, check_choices
 from mzsr_lib.imaging import restoration
 from mzsr_lib.imaging.degradation import Degradation
 from mzsr_lib.imaging.images import check_scale
@@ -19,7 +19,7 @@ from mzsr_lib.models import weights
 from mzsr_lib.models.registry import CLASSES, PAPER, kind_of
 from mzsr_lib.mzsr import inputs
 from mzsr_lib.mzsr.adaptation import adapt, starting_point, super_resolve
-from mzsr_lib.runtime import PRECISIONS, Precision, fast_precision
+from mzsr_lib.runtime import fast_precision
 from mzsr_lib.shapes import Images, OtherImages
 
 # Trust of the agreement in the network's picture against the low-resolution one, chosen by benchmarks/agreement.py on
@@ -57,16 +57,14 @@ class Options:
     weights: str | Path | None = None
     device: torch.device | str = "cpu"
     scale: int = 2
-    precision: Precision | Literal["auto"] = "float32"
+    precision: Literal["auto", "float32", "bfloat16"] = "float32"
     seed: int = 0
     progress: bool = False
     ensemble: bool = False
 
     def __post_init__(self):
         check_scale(self.scale)
-        if self.precision not in ("auto", *PRECISIONS):
-            known = ", ".join(("auto", *PRECISIONS))
-            raise InputError(f"There is no precision '{self.precision}': choose one of {known}.")
+        check_choices(self)
 
 
 @dataclass(frozen=True)

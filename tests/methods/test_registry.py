@@ -195,3 +195,8 @@ def test_the_precision_is_the_one_asked_for_and_float32_where_there_is_no_networ
         build("blind", Options(stored)).precision == build("bicubic", Options(precision="auto")).precision == "float32"
     )
     assert build("blind", Options(stored, precision="auto")).precision in ("float32", "bfloat16")
+    wrong = object.__new__(Options)  # the types that the tests check would refuse it before the library does
+    object.__setattr__(wrong, "scale", 2)
+    object.__setattr__(wrong, "precision", "half")
+    with pytest.raises(InputError, match="no precision 'half'"):
+        wrong.__post_init__()
