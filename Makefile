@@ -46,8 +46,9 @@ format: $(STAMP) ## format the code and mend what can be mended by rule
 	$(BIN)/python -m ruff check --fix .
 	$(BIN)/python -m ruff format .
 
-lab: $(STAMP) ## open the notebooks in JupyterLab
-	$(BIN)/python -m jupyterlab notebooks
+# The root is the project, not notebooks/: the pages show pictures of figures/ and link to results/ and mzsr_lib/.
+lab: $(STAMP) ## open the notebooks in JupyterLab, at the first page
+	$(BIN)/python -m jupyterlab --ServerApp.root_dir=. notebooks/00_start_here.ipynb
 
 apps: $(STAMP) ## open the explorers alone, as pages in the browser (installs voila)
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[apps]'

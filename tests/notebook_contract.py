@@ -119,8 +119,7 @@ def _lengths(cells, code):
 def _links(path: Path, cells):
     first = cells[0]
     yield first.cell_type == "markdown" and first.source.startswith("# "), "The first cell is not a title."
-    targets = {target for cell in cells if cell.cell_type == "markdown" for target in _targets(cell.source)}
-    broken = [target for target in targets if not (path.parent / target).exists()]
+    broken = [target for target in project_files(cells) if not (path.parent / target).exists()]
     yield not broken, f"These links lead nowhere: {', '.join(sorted(broken))}."
 
 
@@ -137,6 +136,11 @@ def _first_cell(path: Path, first: str):
     found = [_targets(side) if side != "none" else [] for side in lines[0]] if len(lines) == 1 else None
     names = " and ".join(side[0] if side else "none" for side in wanted)
     yield found == wanted, f"The line `previous: ... | next: ...` of the first cell does not lead to {names}."
+
+
+def project_files(cells) -> set[str]:
+    """Return the files of this project that the texts of a notebook link to or show, seen from its folder."""
+    return {target for cell in cells if cell.cell_type == "markdown" for target in _targets(cell.source)}
 
 
 def _targets(markdown: str) -> list[str]:

@@ -1,4 +1,4 @@
-"""The explorers in a real browser: JupyterLab on loopback, sliders moved with the keyboard, the picture must follow.
+"""What `make lab` opens, in a real browser: the first page whole, and explorers whose picture follows the keyboard.
 
 Skipped where chromium or playwright is missing. Screenshots go to MZSR_ARTEFACTS, or to pytest's folder.
 """
@@ -7,6 +7,7 @@ import base64
 import ctypes
 import io
 import os
+import shlex
 import shutil
 import signal
 import socket
@@ -16,9 +17,11 @@ import time
 import urllib.request
 from pathlib import Path
 
+import nbformat
 import numpy as np
 import psutil
 import pytest
+from notebook_contract import project_files
 from PIL import Image
 
 from mzsr_lib.benchmark import datasets
@@ -29,7 +32,13 @@ CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", 
 if CHROMIUM is None:
     pytest.skip("there is no chromium: apt-get install chromium", allow_module_level=True)
 
-APPS = Path(__file__).resolve().parents[2] / "apps"
+ROOT = Path(__file__).resolve().parents[2]
+SERVED = ("apps", "notebooks", "figures", "results", "mzsr_lib")  # what a page shows or links to
+SETTINGS = {
+    "apputils-extension/notification": '{"fetchNews": "false", "checkForUpdates": false}',
+    "notebook-extension/tracker": '{"windowingMode": "none"}',  # draw the whole page, not what is seen of it
+}
+FIRST = "notebooks/00_start_here.ipynb"
 PATIENCE = 120_000  # ms, for a slow machine; nothing waits longer than it must
 LAMBDA1, LAMBDA2, THETA, LAST = 0, 1, 2, -1  # places of the sliders
 FACE = datasets.example("astronaut")[..., 40:160, 160:280]
@@ -37,27 +46,41 @@ FACE = datasets.example("astronaut")[..., 40:160, 160:280]
 
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory):
-    """The address of a JupyterLab that knows nothing of the user's settings and serves copies of the apps."""
+    """The address of what `make lab` starts, on copies of the pages, with nothing of the user's settings."""
     folder = tmp_path_factory.mktemp("lab")
-    shutil.copytree(APPS, folder / "apps", ignore=shutil.ignore_patterns(".*"))
+    project = folder / "project"
+    for name in SERVED:
+        shutil.copytree(ROOT / name, project / name, ignore=shutil.ignore_patterns(".*", "__pycache__"))
+    shutil.copy(ROOT / "README.md", project)
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     own = {"JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR", "IPYTHONDIR"}
     own |= {"JUPYTERLAB_SETTINGS_DIR", "JUPYTERLAB_WORKSPACES_DIR"}
-    quiet = folder / "jupyterlab_settings_dir" / "@jupyterlab" / "apputils-extension"
-    quiet.mkdir(parents=True)
-    (quiet / "notification.jupyterlab-settings").write_text('{"fetchNews": "false", "checkForUpdates": false}')
+    for name, setting in SETTINGS.items():
+        path = folder / "jupyterlab_settings_dir" / "@jupyterlab" / f"{name}.jupyterlab-settings"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(setting)
     env = {**os.environ, **{name: str(folder / name.lower()) for name in own}, "JUPYTER_PREFER_ENV_PATH": "1"}
     options = ["--no-browser", "--allow-root", "--ip=127.0.0.1", f"--port={port}", "--ServerApp.port_retries=0"]
-    options += ["--IdentityProvider.token=", "--LabApp.expose_app_in_browser=True", f"--ServerApp.root_dir={folder}"]
+    options += ["--IdentityProvider.token=", "--LabApp.expose_app_in_browser=True"]
     with (folder / "log.txt").open("w") as log:
-        command = [sys.executable, "-m", "jupyterlab", *options]
-        server = subprocess.Popen(command, cwd=folder, env=env, stdout=log, stderr=log, preexec_fn=end_with_us)
+        server = subprocess.Popen(
+            [*make_lab(), *options], cwd=project, env=env, stdout=log, stderr=log, preexec_fn=end_with_us
+        )
         try:
             yield answering(f"http://127.0.0.1:{port}", server, folder / "log.txt")
         finally:
             stop(server)
+
+
+def make_lab() -> list[str]:
+    """Return the command of `make lab`, run by this Python instead of that of `.venv`."""
+    words = ["make", "--dry-run", "--no-print-directory", "--old-file", ".venv/.installed", "lab"]
+    told = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    python, *rest = shlex.split(told)
+    assert python == ".venv/bin/python"
+    return [sys.executable, *rest]
 
 
 def end_with_us() -> None:
@@ -102,7 +125,10 @@ def page(lab):
         try:
             opened = chromium.new_page(viewport={"width": 1180, "height": 860})
             opened.set_default_timeout(PATIENCE)
-            opened.goto(f"{lab}/doc")
+            opened.failed = []
+            opened.on("response", lambda answer: answer.status >= 400 and opened.failed.append(answer.url))
+            opened.on("requestfailed", lambda request: opened.failed.append(request.url))
+            opened.goto(f"{lab}/lab/tree/{FIRST}")
             opened.wait_for_function("window.jupyterapp?.commands.hasCommand('docmanager:open')")
             opened.evaluate("window.jupyterapp.started.then(() => undefined)")
             yield opened
@@ -204,6 +230,27 @@ def agrees(live: Live, expected: explorers.Explorer) -> None:
     drawn, shown = pixels(expected._repr_mimebundle_()["image/png"]), live.picture()
     assert shown.shape == drawn.shape
     assert np.abs(shown - drawn).mean() < 0.05
+
+
+def test_the_first_page_is_whole(page, lab):
+    """Before the apps are opened: this is what `make lab` shows."""
+    page.wait_for_function(f"document.querySelector('{Live.HERE} h1')?.innerText.startsWith('Start here')")
+    page.evaluate(f"{Live.SESSION.replace('sessionContext', 'context.ready')}.then(() => undefined)")
+    pictures = f"[...document.querySelectorAll('{Live.HERE} .jp-Cell img')]"
+    cells = nbformat.read(ROOT / FIRST, as_version=4).cells
+    stored = [1 for cell in cells for output in cell.get("outputs", []) if "image/png" in output.get("data", {})]
+    shown = sum(cell.source.count("![") for cell in cells if cell.cell_type == "markdown")
+    page.wait_for_function(f"{pictures}.length >= {len(stored) + shown} && {pictures}.every(img => img.complete)")
+    assert page.evaluate(f"{pictures}.filter(img => img.naturalWidth === 0).map(img => img.src)") == []
+    assert page.failed == []
+
+
+def test_every_file_that_a_page_names_is_served(lab):
+    for path in sorted((ROOT / "notebooks").glob("*.ipynb")):
+        for name in project_files(nbformat.read(path, as_version=4).cells):
+            inside = (path.parent / name).resolve().relative_to(ROOT)
+            with urllib.request.urlopen(f"{lab}/api/contents/{inside}?content=0", timeout=5) as answer:
+                assert answer.status == 200
 
 
 def test_kernel(opened):
