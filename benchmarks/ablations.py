@@ -23,7 +23,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from mzsr_lib import files, runtime
 from mzsr_lib.benchmark import datasets
 from mzsr_lib.drawing import style
-from mzsr_lib.imaging import images, kernels, picture_files
+from mzsr_lib.imaging import images, kernels, photographs, picture_files
 from mzsr_lib.imaging.degradation import Degradation, from_setting
 from mzsr_lib.lessons import ablations
 from mzsr_lib.models import weights
@@ -100,7 +100,7 @@ def main() -> None:
     if arguments.runs is None or not arguments.data:
         parser.error("to train, give --runs and --data; to see what is there, --table")
     torch.set_num_threads(1)
-    pictures = stages.read_pictures(arguments.data)
+    pictures = photographs.read_pictures(arguments.data)
     sets = scored_sets(pictures, arguments.extra)
     for seed in arguments.seeds:
         for name in arguments.variants:
@@ -118,7 +118,7 @@ def show(rows: Sequence[Mapping], folder: Path | None) -> None:
         style.save(ablations.figure(rows), folder / f"ablations{suffix}")
 
 
-def scored_sets(pictures: stages.Pictures, extra: Path | None) -> dict[str, Score]:
+def scored_sets(pictures: photographs.Pictures, extra: Path | None) -> dict[str, Score]:
     """Return the photographs to score, with their degradations: by default those that the training loop watches."""
     held_out = [images.centre_crop(picture, SIDE, 4) for picture in pictures.held_out]
     drawn = stages.validation_degradations(BASE.degradations(), len(held_out), torch.device("cpu"))
@@ -132,7 +132,7 @@ def scored_sets(pictures: stages.Pictures, extra: Path | None) -> dict[str, Scor
 def measure(
     name: str,
     seed: int,
-    pictures: stages.Pictures,
+    pictures: photographs.Pictures,
     folders: Sequence[Path],
     runs: Path,
     sets: Mapping[str, Score],
@@ -183,7 +183,7 @@ def _shown(scores: Mapping[str, float]) -> dict[str, str]:
 
 
 def starting_weights(
-    kind: str, seed: int, pictures: stages.Pictures, folders: Sequence[Path], runs: Path, updates: int
+    kind: str, seed: int, pictures: photographs.Pictures, folders: Sequence[Path], runs: Path, updates: int
 ) -> Path:
     """Return the weights file of a start, made with this seed when it is not there yet."""
     if kind == "random":

@@ -6,17 +6,14 @@
 and level of noise, and its picture is then made to agree with every mu.
 """
 
-import argparse
-from collections.abc import Sequence
+import functools
+from collections.abc import Callable, Sequence
 from dataclasses import replace
-from pathlib import Path
 
 import pandas as pd
-import torch
 from tqdm import tqdm
 
-from mzsr_lib import files
-from mzsr_lib.benchmark import measuring
+from mzsr_lib.benchmark import measuring, studies
 from mzsr_lib.benchmark.measuring import Job
 from mzsr_lib.imaging import kernel_files, kernels
 from mzsr_lib.methods import catalogue, registry
@@ -29,11 +26,12 @@ def measure(jobs: Sequence[Job], mus: Sequence[float]) -> pd.DataFrame:
     """Return a row for every job and mu: each method is run once, and then made to agree with all of them."""
     rows = []
     for job in tqdm(jobs, unit="picture"):
-        found = job.method.run(job.low(job.load()), job.camera)
-        runs = {NONE: lambda lr, camera, found=found: found}
-        runs |= {f"{mu:g}": registry.agreeing(runs[NONE], mu) for mu in mus}
-        for mu, run in runs.items():
-            rows.append(replace(job, method=replace(job.method, run=run), more={**job.more, "mu": mu}).measure())
+        sr, _ = job.method.run(job.low(job.load()), job.camera)
+        ends: dict[str, Callable] = {NONE: lambda lr, camera, sr=sr: sr}
+        ends |= {f"{mu:g}": functools.partial(registry.agreed, sr, mu=mu) for mu in mus}
+        for mu, end in ends.items():
+            method = replace(job.method, course=registry.at_once(end))
+            rows.append(replace(job, method=method, more={**job.more, "mu": mu}).measure())
     return measuring.table_of(rows).drop(columns="seconds")
 
 
@@ -45,23 +43,13 @@ def table(rows: pd.DataFrame) -> pd.DataFrame:
 
 def main(words: Sequence[str] | None = None) -> None:
     """Measure, write, and print the table."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("output", type=Path)
-    parser.add_argument("--data", nargs="+", type=Path, required=True, help="folders of training photographs")
-    parser.add_argument("--methods", nargs="+", default=["mzsr:1", "mzsr:10", "blind"])
-    parser.add_argument("--weights", nargs="+", default=[], metavar="METHOD=FILE", help="instead of the shipped ones")
+    parser = studies.parser(__doc__, ["mzsr:1", "mzsr:10", "blind"])
     parser.add_argument("--kernels", nargs="+", default=list(kernels.named()))
     parser.add_argument("--mus", nargs="+", type=float, default=MUS)
     parser.add_argument("--noises", nargs="+", type=float, default=(0.0, 0.004), help="standard deviations, of [0, 1]")
-    parser.add_argument("--size", type=int, default=192, help="middle of each photograph, px")
-    parser.add_argument("--count", type=int, default=8, help="photographs that are held out")
-    parser.add_argument("--threads", type=int, default=1)
-    arguments = parser.parse_args(words)
-    torch.set_num_threads(arguments.threads)
-    files.check_writable(arguments.output)
-    given = dict(pair.split("=", 1) for pair in arguments.weights)
-    built = [registry.build(c, registry.Options(given.get(c.method))) for c in catalogue.choices(arguments.methods)]
-    pictures = measuring.held_out(arguments.data, arguments.size, arguments.count)
+    arguments = studies.begin(parser, words)
+    built = studies.methods(arguments.methods, arguments.weights)
+    pictures = studies.held_out(arguments.folders, arguments.size, arguments.count)
     jobs = [
         job
         for method in built

@@ -9,18 +9,14 @@ in MZSR_DATA, or of the photographs that trainings hold out, and the low-resolut
 true kernel. What is finished is not measured again.
 """
 
-import argparse
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-import torch
-
-from mzsr_lib import files
-from mzsr_lib.benchmark import evaluation, measuring, sweeps
+from mzsr_lib.benchmark import evaluation, measuring, studies, sweeps
 from mzsr_lib.benchmark.measuring import Job
 from mzsr_lib.imaging import images, kernel_files, kernels, picture_files
-from mzsr_lib.methods import catalogue, registry
+from mzsr_lib.methods import catalogue
 from mzsr_lib.methods.registry import Method
 from mzsr_lib.shapes import OtherImages
 
@@ -66,22 +62,13 @@ def chosen(folder: Path, every: int, size: int) -> dict[str, OtherImages]:
 
 def main(words: Sequence[str] | None = None) -> None:
     """Measure what is missing."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("output", type=Path)
+    parser = studies.parser(__doc__, METHODS, "--held-out")
     parser.add_argument("--data", default="set14")
-    parser.add_argument("--held-out", nargs="+", type=Path, help="folders whose held-out photographs to take instead")
     parser.add_argument("--every", type=int, default=2, help="take every so many pictures of --data")
-    parser.add_argument("--size", type=int, default=192, help="middle of each picture, px")
-    parser.add_argument("--methods", nargs="+", default=METHODS)
-    parser.add_argument("--weights", nargs="+", default=[], metavar="METHOD=FILE", help="instead of the shipped ones")
-    parser.add_argument("--threads", type=int, default=1)
-    arguments = parser.parse_args(words)
-    torch.set_num_threads(arguments.threads)
-    files.check_writable(arguments.output)
-    given = dict(pair.split("=", 1) for pair in arguments.weights)
-    built = [registry.build(c, registry.Options(given.get(c.method))) for c in catalogue.choices(arguments.methods)]
-    if arguments.held_out:
-        name, pictures = "held-out", measuring.held_out(arguments.held_out, arguments.size)
+    arguments = studies.begin(parser, words)
+    built = studies.methods(arguments.methods, arguments.weights)
+    if arguments.folders:
+        name, pictures = "held-out", studies.held_out(arguments.folders, arguments.size, arguments.count)
     else:
         [folder] = sweeps.folders([arguments.data]).values()
         name, pictures = arguments.data, chosen(folder, arguments.every, arguments.size)

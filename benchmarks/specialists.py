@@ -8,17 +8,14 @@ photographs: 0 for updates that bring nothing, 1 for those that bring all there 
 measured again.
 """
 
-import argparse
 from collections.abc import Sequence
-from pathlib import Path
 
 import pandas as pd
-import torch
 
-from mzsr_lib import files
-from mzsr_lib.benchmark import evaluation, measuring
+from mzsr_lib.benchmark import evaluation, measuring, studies
 from mzsr_lib.imaging import kernel_files
-from mzsr_lib.methods import catalogue, registry
+from mzsr_lib.methods import registry
+from mzsr_lib.methods.catalogue import Choice
 
 BLIND, SPECIALIST = "blind", "specialist"
 
@@ -33,27 +30,15 @@ def table(rows: pd.DataFrame) -> pd.DataFrame:
 
 def main(words: Sequence[str] | None = None) -> None:
     """Measure what is missing, and print the table."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("output", type=Path)
-    parser.add_argument("--data", nargs="+", type=Path, required=True, help="folders of training photographs")
+    parser = studies.parser(__doc__, ["mzsr:1", "mzsr:10"])
     parser.add_argument("--specialists", nargs="+", required=True, metavar="KERNEL=FILE")
-    parser.add_argument("--methods", nargs="+", default=["mzsr:1", "mzsr:10"])
-    parser.add_argument("--weights", nargs="+", default=[], metavar="METHOD=FILE", help="instead of the shipped ones")
-    parser.add_argument("--size", type=int, default=192, help="middle of each photograph, px")
-    parser.add_argument("--count", type=int, default=8, help="photographs that are held out")
-    parser.add_argument("--threads", type=int, default=1)
-    arguments = parser.parse_args(words)
-    torch.set_num_threads(arguments.threads)
-    files.check_writable(arguments.output)
-    given = dict(pair.split("=", 1) for pair in arguments.weights)
-    built = {
-        str(choice): registry.build(choice, registry.Options(given.get(choice.method)))
-        for choice in catalogue.choices([BLIND, *arguments.methods])
-    }
-    pictures, jobs = measuring.held_out(arguments.data, arguments.size, arguments.count), []
+    arguments = studies.begin(parser, words)
+    built = studies.methods([BLIND, *arguments.methods], arguments.weights)
+    named = {str(Choice(method.name, method.steps, method.agree)): method for method in built}
+    pictures, jobs = studies.held_out(arguments.folders, arguments.size, arguments.count), []
     for kernel, _, file in (pair.partition("=") for pair in arguments.specialists):
         # One network that is told nothing, as the blind one is: only its weights are of one kernel.
-        roles = built | {SPECIALIST: registry.build(BLIND, registry.Options(file))}
+        roles = named | {SPECIALIST: registry.build(BLIND, registry.Options(file))}
         for role, method in roles.items():
             setting = kernel_files.parse(kernel)
             jobs += measuring.of_pictures("held-out", pictures, setting, method, more={"role": role})

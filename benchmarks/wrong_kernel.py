@@ -6,17 +6,13 @@ A row of the printed table is a true camera, a column one that is told. Where up
 diagonal wins in every row. What is finished is not measured again.
 """
 
-import argparse
 from collections.abc import Sequence
-from pathlib import Path
 
 import pandas as pd
-import torch
 
-from mzsr_lib import files
-from mzsr_lib.benchmark import evaluation, measuring
+from mzsr_lib.benchmark import evaluation, measuring, studies
 from mzsr_lib.imaging import kernel_files
-from mzsr_lib.methods import catalogue, registry
+from mzsr_lib.methods import catalogue
 
 # Widths, a direction and the one across it, and the other way of sampling: names of the tables, or three numbers.
 CAMERAS = ("g0.2d", "g2.0d", "gani_d", "4.0,1.0,1.07", "3.5,3.5,0.0", "bicubic")
@@ -30,21 +26,11 @@ def table(rows: pd.DataFrame) -> pd.DataFrame:
 
 def main(words: Sequence[str] | None = None) -> None:
     """Measure what is missing, and print the table of each method."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("output", type=Path)
-    parser.add_argument("--data", nargs="+", type=Path, required=True, help="folders of training photographs")
-    parser.add_argument("--methods", nargs="+", default=["mzsr:10"])
-    parser.add_argument("--weights", nargs="+", default=[], metavar="METHOD=FILE", help="instead of the shipped ones")
+    parser = studies.parser(__doc__, ["mzsr:10"])
     parser.add_argument("--cameras", nargs="+", default=CAMERAS)
-    parser.add_argument("--size", type=int, default=192, help="middle of each photograph, px")
-    parser.add_argument("--count", type=int, default=8, help="photographs that are held out")
-    parser.add_argument("--threads", type=int, default=1)
-    arguments = parser.parse_args(words)
-    torch.set_num_threads(arguments.threads)
-    files.check_writable(arguments.output)
-    given = dict(pair.split("=", 1) for pair in arguments.weights)
-    built = [registry.build(c, registry.Options(given.get(c.method))) for c in catalogue.choices(arguments.methods)]
-    pictures = measuring.held_out(arguments.data, arguments.size, arguments.count)
+    arguments = studies.begin(parser, words)
+    built = studies.methods(arguments.methods, arguments.weights)
+    pictures = studies.held_out(arguments.folders, arguments.size, arguments.count)
     cameras = [kernel_files.parse(text) for text in arguments.cameras]
     jobs = [
         job

@@ -7,9 +7,10 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from mzsr_lib.benchmark import measuring
+from mzsr_lib.imaging.photographs import Pictures
 from mzsr_lib.mzsr.pretraining import PretrainConfig
 from mzsr_lib.runtime import generator_for
-from mzsr_lib.training.stages import Pictures
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -68,6 +69,19 @@ def log(folder: Path) -> list[dict]:
     """The lines of a run's log, without those that tell how long it took."""
     lines = [json.loads(line) for line in (Path(folder) / "log.jsonl").read_text().splitlines()]
     return [{k: v for k, v in line.items() if "second" not in k} for line in lines]
+
+
+def spied(monkeypatch, seen: list, what=lambda job: job) -> list:
+    """Note what is measured from now on, `what` of every job, in a list."""
+    together = measuring.together
+
+    def spy(jobs):
+        for job, row in together(jobs):
+            seen.append(what(job))
+            yield job, row
+
+    monkeypatch.setattr(measuring, "together", spy)
+    return seen
 
 
 def benchmark(name: str):

@@ -1,5 +1,6 @@
 """Measure jobs, after the checks that go before them; the means of the rows, and their table."""
 
+import itertools
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -21,7 +22,9 @@ def measure(
     deadline: float = float("inf"),
     progress: bool = False,
 ) -> Rows:
-    """Measure jobs one after the other, and return their rows.
+    """Measure jobs, and return their rows in the order of the jobs.
+
+    Those that differ only in updates and agreement are measured in one go, see `measuring.together`.
 
     Before any work every picture is looked at, and in the settings for which the paper prints a score of plain
     bicubic it is measured and compared (see `selfcheck`).
@@ -33,7 +36,7 @@ def measure(
     keep
         Is given every row as soon as it is measured.
     deadline
-        No job is begun after this value of ``time.monotonic()``.
+        No picture is super-resolved after this value of ``time.monotonic()``.
     progress
         Show a bar.
 
@@ -53,14 +56,18 @@ def measure(
     for job in looks.values():
         job.check()
     outcomes, known = selfcheck.outcomes(jobs, progress)
-    rows = []
-    for job in tqdm(jobs, unit="picture", disable=None if progress else True):
-        if time.monotonic() >= deadline:
-            break
-        row = (known.get(job.key) or job.measure()) | {"selfcheck": outcomes[job.cell]}
-        rows.append({column: row[column] for column in (*COLUMNS, *job.more)})
-        keep(rows[-1])
-    return measuring.table_of(rows)
+    checked = [(job, known[job.key]) for job in jobs if job.key in known]
+    left = measuring.courses(job for job in jobs if job.key not in known)
+    measured = itertools.chain(checked, *map(measuring.together, left))
+    found: dict[Job, Row] = {}
+    with tqdm(total=len(jobs), unit="picture", disable=None if progress else True) as bar:
+        while time.monotonic() < deadline and (done := next(measured, None)):
+            job, row = done
+            row |= {"selfcheck": outcomes[job.cell]}
+            found[job] = {column: row[column] for column in (*COLUMNS, *job.more)}
+            keep(found[job])
+            bar.update()
+    return measuring.table_of(found[job] for job in jobs if job in found)
 
 
 def evaluate(folder: str | Path, setting: Setting, methods: Sequence[Method], progress: bool = False) -> Rows:

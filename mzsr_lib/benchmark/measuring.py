@@ -3,7 +3,7 @@
 import datetime
 import functools
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -21,7 +21,6 @@ from mzsr_lib.methods.registry import Method
 from mzsr_lib.models import weights
 from mzsr_lib.runtime import generator_for
 from mzsr_lib.shapes import Images, OtherImages
-from mzsr_lib.training import stages
 
 # What pandas says of the columns of a table is a union of everything: for the types it may be anything, and the tests
 # look whether it is a table.
@@ -125,20 +124,55 @@ class Job:
         except InputError as error:
             raise InputError(f"{self.image} cannot be used: {error}") from None
 
+    @property
+    def course(self) -> tuple:
+        """The same for jobs that differ only in where one course of updates stops, and in the agreement."""
+        columns = [name for name in IDENTITY if name not in ("steps", "agree")]
+        told = None if self.told is None else (self.told.name, id(self.told.kernel))
+        return key_of(self.facts, columns), self.method.course, self.folder, told, self.noise
+
     def measure(self) -> Row:
         """Degrade the picture, run the method on it, and return the row: PSNR in dB, seconds of the method alone."""
-        camera = self.camera
-        believed = camera if self.told is None else from_setting(self.told, self.scale).to(camera.kernel.device)
-        hr = images.crop_to_multiple(self.load(), self.scale).to(camera.kernel.device)
-        sr, seconds = _timed(self.method, self.low(hr), believed)
+        [(_, row)] = together([self])
+        return row
+
+    def row(self, hr: Images, sr: OtherImages, seconds: float) -> Row:
+        """Return the row of a picture that the method made of the low-resolution version of `hr` in so many seconds."""
         psnr, ssim = metrics.score(sr, hr, self.scale)
         scores = {"psnr": round(psnr, 4), "ssim": round(ssim, 5), "seconds": round(seconds, 4)}
         today = datetime.datetime.now(datetime.UTC).date().isoformat()
-        return (
-            self.facts
-            | scores
-            | {"device": hr.device.type, "precision": self.method.precision, "commit": _commit(), "date": today}
-        )
+        made = {"device": hr.device.type, "precision": self.method.precision, "commit": _commit(), "date": today}
+        return self.facts | scores | made
+
+
+def courses(jobs: Iterable[Job]) -> list[list[Job]]:
+    """Return jobs in groups that `together` measures at once, in the order of the first of each."""
+    found: dict[tuple, list[Job]] = {}
+    for job in jobs:
+        found.setdefault(job.course, []).append(job)
+    return list(found.values())
+
+
+def together(jobs: Sequence[Job]) -> Iterator[tuple[Job, Row]]:
+    """Measure jobs of one course: the updates are taken once, and each job and its row come on the way.
+
+    The values are those of `Job.measure`. The seconds are those of all updates up to the job's own number, and of
+    its own picture.
+    """
+    first, camera = jobs[0], jobs[0].camera
+    believed = camera if first.told is None else from_setting(first.told, first.scale).to(camera.kernel.device)
+    hr = images.crop_to_multiple(first.load(), first.scale).to(camera.kernel.device)
+    lr, learning = first.low(hr), 0.0
+    counts = sorted({job.method.steps for job in jobs})
+    stops = first.method.course(lr, believed, counts)
+    for count in counts:
+        stop, updating = _timed(lr, next, stops)
+        learning += updating
+        sr, finishing = _timed(lr, stop.picture)
+        for job in jobs:
+            if job.method.steps == count:
+                ended, agreeing = _timed(lr, job.method.ended, sr, lr, believed)
+                yield job, job.row(hr, ended, learning + finishing + agreeing)
 
 
 @functools.cache
@@ -146,14 +180,14 @@ def _commit() -> str:
     return git_commit()
 
 
-def _timed(method: Method, lr: Images, degradation: Degradation) -> tuple[OtherImages, float]:
-    """Return the picture and the seconds it took; a GPU works on its own clock, so it is waited for."""
+def _timed(lr: Images, work: Callable[..., Any], *arguments: Any) -> tuple[Any, float]:
+    """Return what some work returns, and the seconds it took; a GPU works on its own clock, so it is waited for."""
     wait = torch.cuda.synchronize if lr.is_cuda else lambda: None
     wait()
     began = time.perf_counter()
-    sr = method(lr, degradation)
+    result = work(*arguments)
     wait()
-    return sr, time.perf_counter() - began
+    return result, time.perf_counter() - began
 
 
 def described(method: Method) -> Row:
@@ -188,22 +222,6 @@ def of_pictures(
 
 def _same(picture: Images) -> Images:
     return picture
-
-
-def held_out(folders: Sequence[str | Path], size: int = 192, count: int = 8) -> dict[str, OtherImages]:
-    """Return the middle of the photographs that trainings on these folders hold out, by name.
-
-    Parameters
-    ----------
-    folders
-        See `stages.read_pictures`, also for what is raised.
-    size
-        At most so many px a side, a multiple of 12.
-    count
-        How many are held out.
-    """
-    found = stages.read_pictures(folders, count).held_out
-    return {f"held-out-{number}": images.centre_crop(picture, size, 12) for number, picture in enumerate(found)}
 
 
 def key_of(row: Mapping, columns: Sequence[str] = IDENTITY) -> Key:

@@ -107,7 +107,7 @@ def run(
     """
     deadline = float("inf") if minutes is None else time.monotonic() + 60 * minutes
     check_writable(Path(output) / "rows.csv")
-    work(group.share(jobs), output, group, deadline, progress)
+    work(share(jobs, group), output, group, deadline, progress)
     if not group.leads:
         return 0
     keys = {job.key for job in jobs}
@@ -115,6 +115,11 @@ def run(
         time.sleep(POLL)
     merge(jobs, output)
     return missing
+
+
+def share(jobs: Sequence[Job], group: Group) -> list[Job]:
+    """Return this process's part of the jobs; those that are measured in one go stay together."""
+    return [job for course in group.share(measuring.courses(jobs)) for job in course]
 
 
 def work(

@@ -37,7 +37,7 @@ class Entry:
     prior
         Whether its weights were trained for a range of kernels, outside of which they are to be doubted.
     agrees
-        Whether it may end with `registry.agreeing`: those that do so anyway, or are nothing else, may not.
+        Whether it may end with `registry.agreed`: those that do so anyway, or are nothing else, may not.
     reported
         Whether it has a column in the README.
     colour

@@ -1,9 +1,11 @@
 """Every method behind one signature, ``method(lr, degradation) -> sr``, and how each kind is built."""
 
-from collections.abc import Callable, Sequence
+import itertools
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal, NamedTuple
 
 import torch
 from tqdm import tqdm
@@ -18,7 +20,7 @@ from mzsr_lib.methods.zero_shot import ZeroShotConfig
 from mzsr_lib.models import weights
 from mzsr_lib.models.registry import CLASSES, PAPER, kind_of
 from mzsr_lib.mzsr import inputs
-from mzsr_lib.mzsr.adaptation import adapt, starting_point, super_resolve
+from mzsr_lib.mzsr.adaptation import Params, adapt, starting_point, super_resolve
 from mzsr_lib.runtime import fast_precision
 from mzsr_lib.shapes import Images, OtherImages
 
@@ -28,7 +30,16 @@ from mzsr_lib.shapes import Images, OtherImages
 # first three are equal; with that of one grey level (0.004) 1e-3 is 0.6 dB above 3e-4, and both above none.
 AGREEMENT_MU = 1e-3
 
-Run = Callable[[Images, Degradation], tuple[OtherImages, int]]
+
+class Stop(NamedTuple):
+    """Where a method may end: the updates taken so far, and what makes the picture that they lead to."""
+
+    taken: int
+    picture: Callable[[], OtherImages]
+
+
+# From a low-resolution picture, its camera and rising numbers of updates to a stop after each of these numbers.
+Course = Callable[[Images, Degradation, Sequence[int]], Iterator[Stop]]
 
 
 @dataclass(frozen=True)
@@ -75,8 +86,9 @@ class Method:
     ----------
     name
         Such as ``mzsr``; see `catalogue.METHODS`.
-    run
-        Returns the picture (1, 3, scale * h, scale * w) of (1, 3, h, w), and the updates taken.
+    course
+        What it does, see `Course`: several numbers of updates are taken on one way. Methods that have the same one
+        differ in where they stop, and in the agreement.
     steps
         Gradient updates at test time, at most: zssr may stop before.
     agree
@@ -90,7 +102,7 @@ class Method:
     """
 
     name: str
-    run: Run
+    course: Course
     steps: int = 0
     agree: bool = False
     weights: str = ""
@@ -101,46 +113,87 @@ class Method:
         """Return the super-resolved picture (1, 3, scale * h, scale * w) of (1, 3, h, w)."""
         return self.run(lr, degradation.to(lr.device))[0]
 
+    def run(self, lr: Images, degradation: Degradation) -> tuple[OtherImages, int]:
+        """Return the picture, and the updates taken; the kernel lies on the device of the picture."""
+        *_, stop = self.course(lr, degradation, (self.steps,))
+        return self.ended(stop.picture(), lr, degradation), stop.taken
+
+    def ended(self, sr: OtherImages, lr: Images, degradation: Degradation) -> OtherImages:
+        """Return what the method makes of the picture of a stop: the same, or one that agrees with `lr`."""
+        return agreed(sr, lr, degradation) if self.agree else sr
+
 
 class NoWeights(InputError):
     """No weights of a method are shipped for a scale."""
 
 
+def at_once(function: Callable[[Images, Degradation], OtherImages]) -> Course:
+    """Return the course of a method that makes no updates."""
+
+    def course(lr: Images, degradation: Degradation, counts: Sequence[int]) -> Iterator[Stop]:
+        return (Stop(0, partial(function, lr, degradation)) for _ in counts)
+
+    return course
+
+
+def along(start: Params, updates: Iterator[Params], counts: Sequence[int]) -> Iterator[tuple[int, Params]]:
+    """Yield the updates taken and the parameters after each of some rising numbers of updates.
+
+    Updates may end before the last number is reached; from then on nothing changes. None is taken before it is needed.
+    """
+    taken, params, numbered = 0, start, enumerate(updates, 1)
+    for count in counts:
+        for update in itertools.islice(numbered, count - taken):
+            taken, params = update
+        yield taken, params
+
+
 def _classical(choice: Choice, options: Options) -> Method:
     """Return a method of `classical`, which has its name."""
-    function = getattr(classical, choice.method)
-    return Method(choice.method, lambda lr, degradation: (function(lr, degradation), 0))
+    return Method(choice.method, at_once(getattr(classical, choice.method)))
 
 
 def _zero_shot(choice: Choice, options: Options) -> Method:
     """Return ZSSR, which learns from every picture anew."""
-    config = ZeroShotConfig(steps=choice.steps, seed=options.seed)
 
-    def run(lr: Images, degradation: Degradation) -> tuple[OtherImages, int]:
-        result = zero_shot.zero_shot(lr, degradation, config, options.progress)
-        return result.sr, result.steps
+    def course(lr: Images, degradation: Degradation, counts: Sequence[int]) -> Iterator[Stop]:
+        config = ZeroShotConfig(steps=counts[-1], seed=options.seed)
+        network = zero_shot.start(config, lr.device)
+        updates = zero_shot.learn(network, lr, degradation, config)
+        with tqdm(updates, choice.method, config.steps, **_bar(options.progress)) as bar:
+            for taken, params in along(starting_point(network), (update.params for update in bar), counts):
+                yield Stop(taken, partial(zero_shot.finish, network, params, lr, degradation, config))
 
-    return Method(choice.method, run)
+    return Method(choice.method, course)
 
 
 def _trained(choice: Choice, options: Options) -> Method:
     """Return a method that starts from weights, and adapts them when there are steps."""
-    loaded, steps = _load(entry_of(choice.method), options), choice.steps
+    loaded = _load(entry_of(choice.method), options)
     network, start, upscaler = loaded.network, starting_point(loaded.network), loaded.upscaler
 
-    def run(lr: Images, degradation: Degradation) -> tuple[OtherImages, int]:
-        params = start
-        shown = options.progress and steps
-        # Without updates there is nothing to learn from: no LR-son is made, and no picture is too small for one.
-        updates = adapt(network, start, lr, degradation, steps, loaded.rule, upscaler) if steps else ()
-        for adapted, _ in tqdm(updates, choice.method, steps, unit="update", disable=None if shown else True):
-            params = adapted
+    def updates(lr: Images, degradation: Degradation, steps: int) -> Iterator[Params]:
+        # A generator: without updates there is nothing to learn from, no LR-son is made, no picture too small for one.
+        for params, _ in adapt(network, start, lr, degradation, steps, loaded.rule, upscaler):
+            yield params
+
+    def picture(lr: Images, degradation: Degradation, params: Params) -> OtherImages:
         if options.ensemble:
             views = self_ensemble.samplings(degradation)
-            return self_ensemble.ensemble(network, params, lr, degradation, views, upscaler), steps
-        return super_resolve(network, params, lr, degradation, upscaler), steps
+            return self_ensemble.ensemble(network, params, lr, degradation, views, upscaler)
+        return super_resolve(network, params, lr, degradation, upscaler)
 
-    return Method(choice.method, run, weights=loaded.name, precision=network.precision)
+    def course(lr: Images, degradation: Degradation, counts: Sequence[int]) -> Iterator[Stop]:
+        steps = counts[-1]
+        with tqdm(updates(lr, degradation, steps), choice.method, steps, **_bar(options.progress and steps)) as bar:
+            for taken, params in along(start, iter(bar), counts):
+                yield Stop(taken, partial(picture, lr, degradation, params))
+
+    return Method(choice.method, course, weights=loaded.name, precision=network.precision)
+
+
+def _bar(shown: object) -> dict[str, Any]:
+    return {"unit": "update", "disable": None if shown else True}
 
 
 MAKERS = {"classical": _classical, "zero-shot": _zero_shot, "trained": _trained}
@@ -199,12 +252,11 @@ def build(method: str | Choice, options: Options | None = None) -> Method:
     if options.ensemble and entry_of(choice.method).takes != "restored":
         raise InputError(f"An ensemble is an option of mzsr-plus, not of {choice.method}: leave it out.")
     made = MAKERS[entry_of(choice.method).kind](choice, options)
-    run = agreeing(made.run) if choice.agree else made.run
-    return replace(made, run=run, steps=choice.steps, agree=choice.agree, options=options)
+    return replace(made, steps=choice.steps, agree=choice.agree, options=options)
 
 
-def agreeing(run: Run, mu: float = AGREEMENT_MU) -> Run:
-    """Return what a method does, then the picture nearest to its own that agrees with the low-resolution one.
+def agreed(sr: OtherImages, lr: Images, degradation: Degradation, mu: float = AGREEMENT_MU) -> OtherImages:
+    """Return the picture nearest to that of a method that agrees with the low-resolution one.
 
     It tells the kernel to anybody: a network that was never told one gains by it too. Noise is part of what it agrees
     with: a blind network gains 1.8 dB by it without noise, 1.0 with a standard deviation of 0.004, and loses 1.3 with
@@ -212,23 +264,22 @@ def agreeing(run: Run, mu: float = AGREEMENT_MU) -> Run:
 
     Parameters
     ----------
-    run
-        See `Method.run`.
+    sr
+        The method's picture (1, 3, scale * h, scale * w).
+    lr
+        (1, 3, h, w).
+    degradation
+        What made it.
     mu
         Trust in the method's picture; see `restoration.restore`.
     """
-
-    def both(lr: Images, degradation: Degradation) -> tuple[OtherImages, int]:
-        sr, steps = run(lr, degradation)
-        return restoration.restore(lr, degradation, mu, sr).clamp(0, 1), steps
-
-    return both
+    return restoration.restore(lr, degradation, mu, sr).clamp(0, 1)
 
 
 def build_all(
     chosen: Sequence[Choice], options: Options | None = None, say: Callable[[str], None] | None = None
 ) -> list[Method]:
-    """Return several methods of one scale.
+    """Return several methods of one scale; those of one name have the same weights in memory and the same course.
 
     Parameters
     ----------
@@ -249,15 +300,21 @@ def build_all(
     if options.weights is not None and len(weighted) != 1:
         found, able = " and ".join(weighted) or "none", ", ".join(name for name in METHODS if ENTRIES[name].takes)
         raise InputError(f"Weights are for one method ({able}), and here is {found}: take them one by one.")
-    built, reasons = [], {}
-    for choice in chosen:
+    made: dict[str, Method] = {}
+    reasons: dict[str, str] = {}
+    for choice in {choice.method: choice for choice in chosen}.values():
         own = options if entry_of(choice.method).takes else replace(options, weights=None)
         try:
-            built.append(build(choice, own))
+            made[choice.method] = build(choice, own)
         except NoWeights as error:
             if say is None:
                 raise
-            reasons.setdefault(choice.method, str(error))
+            reasons[choice.method] = str(error)
+    built = [
+        replace(made[choice.method], steps=choice.steps, agree=choice.agree)
+        for choice in chosen
+        if choice.method in made
+    ]
     if not built:
         alone = f"No method is left for scale {options.scale}: choose others."
         raise InputError(*reasons.values() if len(reasons) == 1 else [alone])

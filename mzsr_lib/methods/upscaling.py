@@ -55,7 +55,7 @@ def upscale(
     steps
         Gradient updates on the picture, by default the method's own: 10 for mzsr, 0 for mzsr-plus.
     agree
-        Whether to end with `registry.agreeing`; by default where the method can, if the kernel is known and not
+        Whether to end with `registry.agreed`; by default where the method can, if the kernel is known and not
         estimated.
     weights
         A shipped name or a file, by default the shipped weights of the method for the scale.

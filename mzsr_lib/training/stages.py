@@ -2,15 +2,15 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 
 from mzsr_lib.files import InputError
-from mzsr_lib.imaging import metrics, picture_files
+from mzsr_lib.imaging import metrics
 from mzsr_lib.imaging.degradation import Degradation, DegradationPrior
 from mzsr_lib.imaging.images import centre_crop
+from mzsr_lib.imaging.photographs import Pictures, read_pictures
 from mzsr_lib.models import registry, weights
 from mzsr_lib.mzsr import curvature, inputs
 from mzsr_lib.mzsr.adaptation import Rule, adapt, super_resolve
@@ -23,40 +23,6 @@ from mzsr_lib.mzsr.tasks import PatchSource
 from mzsr_lib.runtime import Group, generator_for
 from mzsr_lib.shapes import OtherImages
 from mzsr_lib.training.loop import Loop, Params, Part
-
-
-@dataclass(frozen=True)
-class Pictures:
-    """The pictures of a run: those trained on, and those held out to watch it."""
-
-    training: list[OtherImages]
-    held_out: list[OtherImages]
-
-
-def read_pictures(folders: Sequence[str | Path], hold_out: int = 8) -> Pictures:
-    """Read every picture of the folders, and hold out some of them at even distances in the sorted list.
-
-    Parameters
-    ----------
-    folders
-        Folders with picture files.
-    hold_out
-        How many to keep for validation: the choice depends on the file names alone.
-
-    Raises
-    ------
-    InputError
-        If a folder is missing or empty, or fewer pictures than `hold_out` + 1 are there.
-    """
-    paths = [path for folder in folders for path in picture_files.paths_in(folder)]
-    if len(paths) <= hold_out:
-        raise InputError(f"There are {len(paths)} training pictures, and {hold_out} are held out: give more pictures.")
-    chosen = {i * len(paths) // hold_out for i in range(hold_out)}
-    pictures = [picture_files.load(path) for path in paths]
-    return Pictures(
-        [p for i, p in enumerate(pictures) if i not in chosen],
-        [p for i, p in enumerate(pictures) if i in chosen],
-    )
 
 
 def validation_degradations(

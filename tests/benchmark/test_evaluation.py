@@ -1,12 +1,13 @@
 """Rows, means and tables of a sweep, and the self-check that goes before the paper's settings."""
 
+import itertools
 import shutil
 from dataclasses import replace
 
 import pandas as pd
 import pytest
 import torch
-from helpers import picture
+from helpers import picture, spied
 
 from mzsr_lib import files
 from mzsr_lib.benchmark import datasets, evaluation, measuring, selfcheck
@@ -20,6 +21,7 @@ from mzsr_lib.imaging.picture_files import Picture
 from mzsr_lib.methods import catalogue, registry
 from mzsr_lib.methods.registry import Method, Options
 from mzsr_lib.models import weights
+from mzsr_lib.mzsr import adaptation
 from mzsr_lib.mzsr.networks import SRNetwork
 from mzsr_lib.runtime import generator_for
 
@@ -83,6 +85,42 @@ def test_a_row_holds_the_score_and_where_it_comes_from(folder, stored, device):
     assert list(rows["weights"]) == [""] * 2 + [str(stored)] * 4
 
 
+MEASURED = ["psnr", "ssim"]
+
+
+@pytest.mark.parametrize("tokens", [("mzsr:0", "mzsr:1", "mzsr:3", "mzsr:3+agree"), ("zssr:3", "zssr:1")])
+def test_several_numbers_of_updates_are_measured_on_one_way_with_the_values_of_each_alone(
+    folder, stored, tokens, monkeypatch
+):
+    weighted = {"weights": stored} if tokens[0].startswith("mzsr") else {}
+    apart = [evaluation.evaluate(folder, SETTING, built(token, **weighted)) for token in tokens]
+    updates, loop = [], adaptation.loss_and_gradient
+    monkeypatch.setattr(adaptation, "loss_and_gradient", lambda *given: updates.append(1) or loop(*given))
+    rows = evaluation.evaluate(folder, SETTING, built(*tokens, **weighted))
+    assert rows[MEASURED].equals(pd.concat(apart, ignore_index=True)[MEASURED])
+    assert list(rows["steps"]) == [job for alone in apart for job in alone["steps"]]
+    assert len(updates) == 3 * len(NAMES)
+
+
+def test_the_seconds_are_those_of_the_updates_so_far_and_of_the_own_picture(folder, monkeypatch):
+    clock = iter(itertools.accumulate(itertools.repeat(1.0)))
+    monkeypatch.setattr(measuring.time, "perf_counter", lambda: next(clock))
+    (job, *_) = measuring.in_folder("mine", folder, [SETTING], built("blind"))
+    jobs = [replace(job, method=replace(job.method, steps=steps, agree=agree)) for steps, agree in SEVERAL]
+    seconds = [row["seconds"] for _, row in measuring.together(jobs)]
+    # A second for each piece of work: the way to a number of updates, the picture, the agreement.
+    assert seconds == [1 + 1 + 1, 2 + 1 + 1, 2 + 1 + 1]
+
+
+SEVERAL = ((1, False), (10, False), (10, True))
+
+
+def test_weights_are_read_once_for_all_numbers_of_updates(stored):
+    one, ten, other = built("mzsr:1", "mzsr:10+agree", "mzsr:3", weights=stored)
+    assert one.course is ten.course is other.course
+    assert registry.build("mzsr:1", Options(stored)).course is not one.course
+
+
 @pytest.mark.parametrize("scale", [2, 3, 4])
 @pytest.mark.parametrize("mode", ["direct", "bicubic"])
 def test_every_scale_and_mode(folder, scale, mode):
@@ -99,7 +137,9 @@ def test_the_same_seed_gives_the_same_scores(folder):
 
 
 def test_a_method_is_any_callable_that_knows_its_name(folder):
-    perfect = Method("perfect", lambda lr, camera: (picture_files.load(folder / "a.png")[..., :46, :52], 0))
+    perfect = Method(
+        "perfect", registry.at_once(lambda lr, camera: picture_files.load(folder / "a.png")[..., :46, :52])
+    )
     (folder / "b.png").unlink()
     rows = evaluation.evaluate(folder, SETTING, [perfect])
     assert rows[["psnr", "ssim"]].values.tolist() == [[float("inf"), 1.0]]
@@ -118,7 +158,7 @@ def test_a_method_may_be_told_another_kernel_than_the_true_one(folder):
 def test_a_picture_that_is_too_small_stops_everything_before_the_work(folder, stored):
     picture_files.save(folder / "c.png", picture(22, 60))
     called = []
-    method = Method("slow", lambda lr, degradation: called.append(1), steps=1)
+    method = Method("slow", registry.at_once(lambda lr, degradation: called.append(1)), steps=1)
     with pytest.raises(InputError, match=r"c\.png cannot be used: .* smaller than the 21 x 21 kernel"):
         evaluation.evaluate(folder, SETTING, [method])
     assert not called
@@ -143,8 +183,7 @@ def test_means_are_the_same_from_rows_and_from_their_file(tmp_path, folder, stor
 
 
 def test_what_a_file_lacks_is_measured_and_what_it_has_stays(tmp_path, folder, stored, monkeypatch):
-    seen, measure = [], measuring.Job.measure
-    monkeypatch.setattr(measuring.Job, "measure", lambda job: seen.append(job.method.name) or measure(job))
+    seen = spied(monkeypatch, [], lambda job: job.method.name)
 
     def jobs(*tokens, **options):
         found = measuring.in_folder("mine", folder, [SETTING], built(*tokens, **options))
@@ -189,8 +228,7 @@ def test_nothing_is_scored_when_bicubic_is_off(folder, pretend, stored, tokens, 
 
 def test_plain_bicubic_is_measured_once_for_the_check_and_for_its_rows(folder, pretend, monkeypatch):
     pretend(bicubic_mean(folder))
-    seen, measure = [], measuring.Job.measure
-    monkeypatch.setattr(measuring.Job, "measure", lambda job: seen.append(job.image) or measure(job))
+    seen = spied(monkeypatch, [])
     rows = evaluation.evaluate(folder, SETTING, built("bicubic", "nearest"))
     assert len(rows) == len(seen) == 4
 

@@ -3,7 +3,7 @@
 import pytest
 from helpers import benchmark, picture
 
-from mzsr_lib.benchmark import measuring
+from mzsr_lib.benchmark import measuring, studies
 from mzsr_lib.imaging import picture_files
 from mzsr_lib.models import weights
 from mzsr_lib.mzsr.networks import SRNetwork
@@ -48,7 +48,7 @@ def test_every_camera_is_told_every_kernel(data, capsys):
 
 def test_a_kernel_may_be_wrong_in_its_width_and_its_angle(data, monkeypatch):
     names = ("blind", "blind+agree", "mzsr:1")
-    monkeypatch.setattr(measuring, "held_out", lambda folders, size: {"a": picture(size, size)})
+    monkeypatch.setattr(studies, "held_out", lambda folders, size, count: {"a": picture(size, size)})
     rows = run("kernel_error", data, "--methods", *names, held_out="--held-out")
     counts = rows.groupby(["sweep", "method", "agree"]).size()
     assert counts.to_dict() == {

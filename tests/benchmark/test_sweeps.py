@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from helpers import picture
+from helpers import picture, spied
 
 from mzsr_lib import files
 from mzsr_lib.benchmark import evaluation, measuring, selfcheck, sweeps
@@ -55,14 +55,7 @@ def rows(output, without=()):
 @pytest.fixture
 def calls(monkeypatch):
     """What was measured: (picture, method, updates) of every call."""
-    seen, measure = [], measuring.Job.measure
-
-    def spy(job):
-        seen.append((job.image, job.method.name, job.method.steps))
-        return measure(job)
-
-    monkeypatch.setattr(measuring.Job, "measure", spy)
-    return seen
+    return spied(monkeypatch, [], lambda job: (job.image, job.method.name, job.method.steps))
 
 
 @pytest.mark.parametrize("world", [2, 3])
@@ -71,7 +64,10 @@ def test_the_rows_are_the_same_for_any_number_of_processes(data, tmp_path, world
     assert sweeps.run(everything, tmp_path / "one", Group()) == 0
     for rank in range(world):
         group = Group(rank, world)
-        sweeps.work(group.share(everything), tmp_path / "many", group)
+        own = sweeps.share(everything, group)
+        assert len({job.key for job in own}) == len(own)
+        assert {job.method.steps for job in own if job.method.name == "mzsr"} == {1, 2}
+        sweeps.work(own, tmp_path / "many", group)
     sweeps.merge(everything, tmp_path / "many")
     assert rows(tmp_path / "many", MEASURED) == rows(tmp_path / "one", MEASURED)
     assert len(rows(tmp_path / "one")) == len(everything) == 4 * (2 * 3 + 2)
@@ -135,15 +131,16 @@ def test_a_damaged_line_is_named(data, tmp_path, old, new):
 
 
 def test_an_exception_costs_the_job_in_hand(data, tmp_path, monkeypatch):
-    everything, measure, count = planned(data), measuring.Job.measure, iter(range(100))
+    everything, together, count = planned(data), measuring.together, iter(range(100))
 
-    def fails(job):
-        if next(count) == 7:
-            raise KeyboardInterrupt
-        return measure(job)
+    def fails(jobs):
+        for done in together(jobs):
+            if next(count) == 7:
+                raise KeyboardInterrupt
+            yield done
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(measuring.Job, "measure", fails)
+        patch.setattr(measuring, "together", fails)
         sweeps.run(everything, tmp_path, Group())
     assert len(sweeps.finished(tmp_path)) == 7
     assert not (tmp_path / "rows.csv").exists()

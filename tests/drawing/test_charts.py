@@ -213,9 +213,9 @@ def measured(folder, *names) -> list[int]:
     def method(number, name):
         def run(lr, camera):
             calls.append(number)
-            return registry.build("bicubic")(lr, camera) * (1 - 0.1 * number), 0
+            return registry.build("bicubic")(lr, camera) * (1 - 0.1 * number)
 
-        return registry.Method(name, run)
+        return registry.Method(name, registry.at_once(run))
 
     benchmark("comparison").measure(folder, [method(number, name) for number, name in enumerate(names)], [SCENE])
     return calls

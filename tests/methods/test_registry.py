@@ -100,7 +100,8 @@ def test_agreement_brings_the_picture_nearer_to_the_low_resolution_one(token, mo
 def test_agreement_with_little_trust_in_the_low_resolution_picture_changes_little(stored):
     camera, plain = Degradation(BLUR), build("blind", Options(stored))
     lr = camera(picture(48, 40))
-    close(registry.agreeing(plain.run, mu=1e6)(lr, camera)[0], plain(lr, camera), 1e-5)
+    sr = plain(lr, camera)
+    close(registry.agreed(sr, lr, camera, mu=1e6), sr, 1e-5)
 
 
 def test_the_updates_that_zssr_takes_can_be_seen(monkeypatch):

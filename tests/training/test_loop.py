@@ -19,6 +19,7 @@ from mzsr_lib import runtime
 from mzsr_lib.files import InputError
 from mzsr_lib.imaging import images, kernels, metrics
 from mzsr_lib.imaging.degradation import from_setting
+from mzsr_lib.imaging.photographs import Pictures
 from mzsr_lib.models import weights
 from mzsr_lib.mzsr import pretraining
 from mzsr_lib.mzsr.inputs import bicubic_input
@@ -29,7 +30,7 @@ from mzsr_lib.mzsr.tasks import PatchSource
 from mzsr_lib.runtime import Group, generator_for
 from mzsr_lib.training import presets, stages
 from mzsr_lib.training.loop import Loop, Params, TrainingFailed
-from mzsr_lib.training.stages import Pictures, pretrain
+from mzsr_lib.training.stages import pretrain
 
 HERE = Path(__file__).parents[1]
 
