@@ -8,6 +8,9 @@ VENV  := .venv
 BIN   := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
+# A test process for each core, with one thread each; a file of tests, or a notebook, stays in one process.
+PARALLEL := --numprocesses auto --dist loadfile
+
 # Otherwise an old kernel named `python3` in the user's home folder is preferred to the one of this environment.
 export JUPYTER_PREFER_ENV_PATH := 1
 
@@ -24,8 +27,8 @@ reproduce: $(STAMP) ## run every notebook, in order (PROFILE=quick, or PROFILE=f
 	@$(BIN)/mzsr reproduce --profile $(PROFILE)
 
 test: lint ## lint, run the tests and name the slowest, then compare every notebook with its stored outputs
-	$(BIN)/python -m pytest --durations=20
-	TQDM_DISABLE=1 $(BIN)/python -m pytest --nbval --nbval-current-env \
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(PARALLEL) --durations=20
+	OMP_NUM_THREADS=1 TQDM_DISABLE=1 $(BIN)/python -m pytest $(PARALLEL) --nbval --nbval-current-env \
 		--nbval-sanitize-with tests/nbval_sanitize.cfg --nbval-cell-timeout 300 notebooks/
 
 refresh: $(STAMP) ## run the notebooks in place: the only way their stored outputs are made
