@@ -16,6 +16,7 @@ The rooms, each of which imports only from those above it:
 
 =============  =======================================================================================
 files, shapes  errors, files that are written whole or not at all; names for the shapes of tensors
+fields         what a value may be, declared beside it and checked in one place
 runtime        what a process runs with: generators, device, fellow processes, precision, signals
 imaging        the camera, and undoing it without learning: kernels, degradation, metrics, restoration
 mzsr           the method: network, tasks, inner loop, meta-gradient, and their settings

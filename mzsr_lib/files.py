@@ -6,9 +6,7 @@ import os
 import subprocess
 import tempfile
 from collections.abc import Iterable, Iterator
-from dataclasses import fields
 from pathlib import Path
-from typing import Any, Literal, get_args, get_origin
 
 
 class InputError(ValueError):
@@ -17,15 +15,6 @@ class InputError(ValueError):
 
 class Failure(RuntimeError):
     """The work could not be finished although what was given is fine. The message is one sentence."""
-
-
-def check_choices(settings: Any) -> None:
-    """Raise `InputError` when a field of a dataclass that is one of several words, a ``Literal``, is none of them."""
-    for field in fields(settings):
-        found = getattr(settings, field.name)
-        if get_origin(field.type) is Literal and found not in get_args(field.type):
-            choices = ", ".join(map(str, get_args(field.type)))
-            raise InputError(f"There is no {field.name.replace('_', ' ')} '{found}': choose one of {choices}.")
 
 
 @contextlib.contextmanager

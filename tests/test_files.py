@@ -1,26 +1,12 @@
 """Files are written whole or not at all, and a place that cannot be written is one sentence."""
 
 import stat
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import pytest
 
 from mzsr_lib import files
 from mzsr_lib.files import InputError
-
-
-@dataclass(frozen=True)
-class Settings:
-    way_back: Literal["short", "long"] = "short"
-    steps: int = 1
-
-
-def test_a_word_that_is_no_choice_is_one_sentence():
-    files.check_choices(Settings("long"))
-    with pytest.raises(InputError, match="There is no way back 'none': choose one of short, long"):
-        files.check_choices(Settings("none"))
 
 
 def test_a_new_file_appears_whole_with_its_folder(tmp_path):

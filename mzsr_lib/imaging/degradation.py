@@ -6,7 +6,8 @@ from typing import get_args
 import torch
 from torch.nn import functional as F
 
-from mzsr_lib.files import InputError, check_choices
+from mzsr_lib import fields
+from mzsr_lib.files import InputError
 from mzsr_lib.imaging.images import check_scale, crop_to_multiple, round_to_8_bits
 from mzsr_lib.imaging.kernels import KernelPrior, Mode, OneKernel, Setting
 from mzsr_lib.imaging.resize import downscale, pad_symmetric
@@ -65,7 +66,7 @@ class Degradation:
 
     def __post_init__(self):
         check_scale(self.scale)
-        check_choices(self)
+        fields.check(self)
         if self.noise < 0:
             raise InputError(f"The noise is {self.noise}: a standard deviation cannot be negative.")
 

@@ -6,7 +6,8 @@ from typing import Literal, NamedTuple
 
 import torch
 
-from mzsr_lib.files import InputError, check_choices
+from mzsr_lib import fields
+from mzsr_lib.files import InputError
 from mzsr_lib.shapes import Covariances, Eigenvalues, Kernel, Kernels
 
 Mode = Literal["direct", "bicubic"]
@@ -113,7 +114,7 @@ class KernelPrior:
     spacing: Spacing = "linear"
 
     def __post_init__(self):
-        check_choices(self)
+        fields.check(self)
         if not 0 < self.low <= self.high or self.size < 1 or self.size % 2 == 0:
             raise InputError(f"{self} is no prior: it needs 0 < low <= high and an odd size.")
 

@@ -10,7 +10,8 @@ from typing import Any, Literal, NamedTuple
 import torch
 from tqdm import tqdm
 
-from mzsr_lib.files import InputError, check_choices
+from mzsr_lib import fields
+from mzsr_lib.files import InputError
 from mzsr_lib.imaging import restoration
 from mzsr_lib.imaging.degradation import Degradation
 from mzsr_lib.imaging.images import check_scale
@@ -75,7 +76,7 @@ class Options:
 
     def __post_init__(self):
         check_scale(self.scale)
-        check_choices(self)
+        fields.check(self)
 
 
 @dataclass(frozen=True)

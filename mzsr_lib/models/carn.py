@@ -2,14 +2,16 @@
 
 import copy
 from collections.abc import Iterable, Sequence
+from typing import Annotated
 
 import torch
 from torch import nn
 from torch.nn import functional as F
 
+from mzsr_lib.fields import Range, Scale
 from mzsr_lib.files import InputError
 from mzsr_lib.models.layers import DIV2K_MEAN, ColourShift, upsampler
-from mzsr_lib.mzsr.networks import Network, convolution, initialise
+from mzsr_lib.mzsr.networks import Network, Width, convolution, initialise
 from mzsr_lib.shapes import Images, OtherImages, Planes
 
 
@@ -88,10 +90,10 @@ class CARN(Network):
 
     def __init__(
         self,
-        channels: int = 64,
-        blocks: int = 3,
-        scales: Sequence[int] = (2, 3, 4),
-        groups: int | None = None,
+        channels: Width = 64,
+        blocks: Annotated[int, Range(1, 16)] = 3,
+        scales: Sequence[Scale] = (2, 3, 4),
+        groups: Width | None = None,
         generator: torch.Generator | None = None,
     ):
         super().__init__()

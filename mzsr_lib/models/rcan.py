@@ -3,9 +3,10 @@
 import torch
 from torch import nn
 
+from mzsr_lib.fields import Scale
 from mzsr_lib.files import InputError
 from mzsr_lib.models.layers import DIV2K_MEAN, ColourShift, upsampler
-from mzsr_lib.mzsr.networks import Network, convolution, initialise
+from mzsr_lib.mzsr.networks import Depth, Network, Width, convolution, initialise
 from mzsr_lib.shapes import Images, OtherImages, Planes
 
 # The released weights know pictures in [0, 255]: their biases are in this unit.
@@ -77,11 +78,11 @@ class RCAN(Network):
 
     def __init__(
         self,
-        channels: int = 64,
-        groups: int = 10,
-        blocks: int = 20,
-        reduction: int = 16,
-        scale: int = 2,
+        channels: Width = 64,
+        groups: Depth = 10,
+        blocks: Depth = 20,
+        reduction: Width = 16,
+        scale: Scale = 2,
         generator: torch.Generator | None = None,
     ):
         super().__init__()

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 import torch
 
+from mzsr_lib import fields
 from mzsr_lib.files import InputError
 from mzsr_lib.models.carn import CARN
 from mzsr_lib.models.rcan import RCAN
@@ -12,12 +13,6 @@ from mzsr_lib.mzsr.networks import Network, SRNetwork
 # The paper's network goes without the setting "architecture", as in the files of earlier versions.
 PAPER = "mzsr"
 CLASSES: dict[str, type[Network]] = {PAPER: SRNetwork, "carn": CARN, "rcan": RCAN}
-SETTINGS = {
-    PAPER: {"channels", "layers"},
-    "carn": {"architecture", "channels", "blocks", "scales"},
-    "rcan": {"architecture", "channels", "groups", "blocks", "reduction", "scale"},
-}
-OPTIONAL = {"carn": {"groups"}}  # those of CARN-M
 
 
 def kind_of(settings: Mapping) -> str:
@@ -25,10 +20,20 @@ def kind_of(settings: Mapping) -> str:
     return settings.get("architecture", PAPER)
 
 
-def known(settings: Mapping) -> bool:
-    """Say whether these are the names of the settings of a network."""
-    kind = kind_of(settings)
-    return settings.keys() - OPTIONAL.get(kind, set()) == SETTINGS.get(kind)
+def check(settings: Mapping) -> None:
+    """Raise `InputError` when there is no network with these settings: an unknown name, a wrong type, out of range."""
+    kind = settings.get("architecture", PAPER)
+    if not isinstance(kind, str) or kind not in CLASSES:
+        raise InputError(f"There is no architecture {kind!r}: choose one of {', '.join(CLASSES)}.")
+    fields.check_call(CLASSES[kind], _arguments(settings), "network", whole=True)
+    if settings.get("reduction", 1) > settings["channels"]:
+        raise InputError("The reduction of a network must be between 1 and its channels.")
+    if kind == "carn" and settings["channels"] % (settings.get("groups") or 1):
+        raise InputError("The channels of CARN-M must be a multiple of its groups.")
+
+
+def _arguments(settings: Mapping) -> dict:
+    return {name: value for name, value in settings.items() if name != "architecture"}
 
 
 def build(settings: Mapping, generator: torch.Generator | None = None) -> Network:
@@ -46,13 +51,5 @@ def build(settings: Mapping, generator: torch.Generator | None = None) -> Networ
     InputError
         If there is no such architecture, or it has other settings.
     """
-    if not known(settings):
-        names = ", ".join(CLASSES)
-        raise InputError(f"There is no network with the settings {dict(settings)}: the architectures are {names}.")
-    sizes = {name: value for name, value in settings.items() if isinstance(value, int)}
-    if min(sizes.values()) < 1:
-        name = min(sizes, key=lambda name: sizes[name])
-        raise InputError(f"{name} of the network is {sizes[name]}: it must be at least 1.")
-    if settings.get("layers", 2) < 2 or settings.get("reduction", 1) > settings["channels"]:
-        raise InputError("A network needs at least 2 layers, and a reduction between 1 and its channels.")
-    return CLASSES[kind_of(settings)](**{k: v for k, v in settings.items() if k != "architecture"}, generator=generator)
+    check(settings)
+    return CLASSES[kind_of(settings)](**_arguments(settings), generator=generator)

@@ -3,14 +3,17 @@
 import functools
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Required, TypedDict
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save as to_bytes
 
+from mzsr_lib import fields
+from mzsr_lib.fields import Positive, Scale, Share
 from mzsr_lib.files import InputError, atomic_path
 from mzsr_lib.imaging.degradation import Degradation
 from mzsr_lib.imaging.kernel_files import parse
@@ -26,6 +29,30 @@ FOLDER = Path(__file__).parents[1] / "weights"
 # What a file says that does not change its weights: measured scores, the method they are shipped for, and a word
 # that tells them from others of that method.
 ADDED = ("scores", "method", "label")
+# Beyond any number of a network that was trained: colours are 0 to 1, or 0 to 255 in RCAN.
+LARGEST = 1e6
+
+
+class TrainedWith(TypedDict, total=False):
+    """The settings of the training of which something follows: see `doubt`. The others are not looked at."""
+
+    kernel: str | None
+    prior_low: Positive | None
+    prior_high: Positive | None
+    bicubic_share: Share
+    plain_share: Share
+
+
+class Said(TypedDict, total=False):
+    """What a weights file of this library says of itself; there is more, that is only shown."""
+
+    network: Required[Mapping[str, Any]]
+    scales: tuple[Scale, ...]
+    scale: Scale
+    settings: TrainedWith
+    held_out: Mapping[str, float]
+    method: str
+    label: str
 
 
 @dataclass(frozen=True)
@@ -120,18 +147,50 @@ def read_provenance(path: str | Path) -> dict:
     Raises
     ------
     InputError
-        If the file is neither a safetensors file of this library nor one that `released.read` can read.
+        If the file is neither a safetensors file of this library, with a network and settings that can be, nor one
+        that `released.read` can read.
     """
     if released.is_released(path):
         return released.read(path)[1]
+    return _read(path, lambda opened: None)[0]
+
+
+def _read(path: str | Path, take: Callable[[safe_open], Any]) -> tuple[dict, Any]:
+    """Return what a file of this library says of itself, checked, and what `take` makes of the opened file."""
     try:
         with safe_open(str(path), framework="pt") as opened:
-            provenance = json.loads((opened.metadata() or {})["mzsr"])
-        if isinstance(provenance, dict) and registry.known(provenance["network"]):
-            return provenance
-    except (SafetensorError, OSError, KeyError, AttributeError, ValueError):
-        pass
-    raise InputError(f"{path} is not a weights file of this library: make one with pretrain or meta-train.")
+            said = (opened.metadata() or {}).get("mzsr")
+            if said is None:
+                raise InputError("it does not say what it is")
+            provenance = json.loads(said)
+            _check(provenance)
+            return provenance, take(opened)
+    except (SafetensorError, OSError, ValueError, RecursionError) as error:  # InputError is a ValueError
+        reason = str(error).rstrip(".")
+        raise InputError(f"{path} is not a weights file of this library ({reason}): give another file.") from None
+
+
+def _check(provenance: Any) -> None:
+    """Raise `InputError` when a weights file says of itself what cannot be."""
+    if found := fields.problem(provenance, Said, "file"):
+        raise InputError(found)
+    registry.check(provenance["network"])
+    for key in {"input", "trained_input"} & provenance.keys():
+        fields.check_call(inputs.named, provenance[key], key)
+        inputs.named(**provenance[key])
+
+
+def _check_values(network: Network, step: Mapping[str, Tensor]) -> None:
+    """Raise `InputError` when nothing can be computed with the numbers of weights."""
+    ramp = torch.linspace(0, 1, 3 * 8 * 8).view(1, 3, 8, 8)
+    with torch.no_grad():
+        values = {**network.state_dict(), **step, "the picture it makes": network(ramp)}
+    for name, value in values.items():
+        if not bool((value.abs() <= LARGEST).all()):  # nor is NaN
+            raise InputError(
+                f"{name} has numbers that are not finite, or above {LARGEST:g}; the file is damaged, or its training "
+                "diverged."
+            )
 
 
 def fingerprint(name: str | Path) -> str:
@@ -148,11 +207,10 @@ def fingerprint(name: str | Path) -> str:
 def _fingerprint(path: Path, changed: int) -> str:
     if path.suffix != ".safetensors":
         return hashlib.sha256(path.read_bytes()).hexdigest()[:12]
-    with safe_open(str(path), framework="pt") as opened:
-        facts = json.loads((opened.metadata() or {}).get("mzsr", "{}"))
+    facts, tensors = _read(path, _tensors)
     facts = {name: value for name, value in facts.items() if name not in ADDED}
     digest = hashlib.sha256(json.dumps(facts, sort_keys=True).encode())
-    for key, tensor in sorted(load_file(path).items()):
+    for key, tensor in sorted(tensors.items()):
         digest.update(f"{key} {tuple(tensor.shape)} {tensor.dtype}".encode() + tensor.float().numpy().tobytes())
     return digest.hexdigest()[:12]
 
@@ -177,28 +235,56 @@ def load(name: str | Path, device: torch.device | str = "cpu", precision: Precis
     `precision` is that of the network's convolutions, see `networks.Network`.
     """
     path = locate(name)
+    shown = path.stem if path.parent == FOLDER else str(name)
     if released.is_released(path):
         network, provenance = released.read(path)
-        return Weights(str(name), _ready(network, device, precision), provenance)
-    provenance = read_provenance(path)
-    network = registry.build(provenance["network"])
-    with safe_open(str(path), framework="pt") as opened:
-        tensors = {key: opened.get_tensor(key).to(device) for key in opened.keys()}  # noqa: SIM118 (not a dict)
+        return ready(shown, network, {}, provenance, device, precision)
+    provenance, tensors = _read(path, _tensors)
     step = {key: tensors.pop(key) for key in list(tensors) if curvature.belongs(key)}
+    # Made without memory: what a file claims costs nothing until it is known to hold as much.
+    with torch.device("meta"):
+        network = registry.build(provenance["network"])
     try:
-        network.load_state_dict(tensors)
+        network.load_state_dict({key: value.float().clone() for key, value in tensors.items()}, assign=True)
     except RuntimeError:
         raise InputError(f"The weights in {path} do not fit the network that the file describes.") from None
-    shown = path.stem if path.parent == FOLDER else str(name)
-    rule = curvature.from_tensors((name for name, _ in network.named_parameters()), step) if step else None
-    return Weights(shown, _ready(network, device, precision), provenance, rule)
+    return ready(shown, network, step, provenance, device, precision)
 
 
-def _ready(network: Network, device: torch.device | str, precision: Precision) -> Network:
+def _tensors(opened: safe_open) -> dict[str, Tensor]:
+    return {key: opened.get_tensor(key) for key in opened.keys()}  # noqa: SIM118 (not a dict)
+
+
+def ready(
+    name: str,
+    network: Network,
+    step: Mapping[str, Tensor],
+    provenance: dict,
+    device: torch.device | str = "cpu",
+    precision: Precision = "float32",
+) -> Weights:
+    """Return weights that were read, on a device; raise `InputError` when nothing can be computed with them.
+
+    Parameters
+    ----------
+    name
+        What they are called, also in the error.
+    network, step, provenance
+        What was read; `step` has the tensors of a learned step, or none.
+    device, precision
+        As for `load`.
+    """
+    parameters = dict(network.named_parameters())
+    try:
+        curvature.check(parameters, step)
+        _check_values(network, step)
+    except InputError as error:
+        raise InputError(f"The weights in {name} cannot be used: {error}") from None
     # A network that ends with the picture itself, and not with what is added to one, would round it to 8 bits.
     network.precision = precision if network.factor == 1 else "float32"
     moved = network.to(device, memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
-    return moved.eval()
+    rule = curvature.from_tensors(parameters, {key: value.to(device) for key, value in step.items()}) if step else None
+    return Weights(name, moved.eval(), provenance, rule)
 
 
 def annotate(path: str | Path, facts: Mapping) -> None:
@@ -228,5 +314,6 @@ def save(path: str | Path, network: Network, params: Mapping[str, Tensor], prove
     described = {"network": network.settings, **provenance}
     values = {**dict(network.named_buffers()), **params}
     tensors = {name: value.detach().cpu().contiguous() for name, value in values.items()}
+    whole = to_bytes(tensors, {"mzsr": json.dumps(described)})
     with atomic_path(path) as temporary:
-        save_file(tensors, temporary, metadata={"mzsr": json.dumps(described)})
+        temporary.write_bytes(whole)

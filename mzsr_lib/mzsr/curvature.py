@@ -153,6 +153,29 @@ def from_tensors(names: Iterable[str], tensors: Mapping[str, Tensor]) -> Learned
     return LearnedStep(tuple(names), tensors[RATES], matrices)
 
 
+def check(parameters: Mapping[str, Tensor], tensors: Mapping[str, Tensor]) -> None:
+    """Raise `InputError` when the tensors of a weights file are no step for these parameters of a network.
+
+    No tensors are a step, too: the plain one.
+    """
+    if not tensors:
+        return
+    rates = tensors.get(RATES, torch.empty(0))
+    if rates.ndim != 2 or rates.shape[1] != len(parameters) or not len(rates) or not bool((rates > 0).all()):
+        raise InputError(
+            f"the rates of its learned step, {tuple(rates.shape)}, must be (steps, {len(parameters)}) and positive."
+        )
+    found = tensors.keys() - {RATES}
+    sides = {f"{PREFIX}.{name}.{i}": n for name, p in parameters.items() for i, n in enumerate(axes_of(p))}
+    whole = {key for key in sides if any(key.rpartition(".")[0] == other.rpartition(".")[0] for other in found)}
+    if odd := found ^ whole:
+        raise InputError(f"its learned step lacks '{min(odd)}', or has it without need.")
+    for key in sorted(found):
+        shape, side = tuple(tensors[key].shape), sides[key]
+        if len(shape) != 3 or not shape[0] or shape[1:] != (side, side):
+            raise InputError(f"'{key}' of its learned step is {shape}; it must be (sets, {side}, {side}).")
+
+
 def belongs(key: str) -> bool:
     """Tell whether a tensor of a weights file is part of the learned step, and not of the network."""
     return key == RATES or key.startswith(f"{PREFIX}.")

@@ -2,12 +2,17 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
-from typing import Literal, Protocol, get_args, runtime_checkable
+from typing import Annotated, Literal, Protocol, get_args, runtime_checkable
 
+from mzsr_lib import fields
+from mzsr_lib.fields import NotNegative, Positive, Range
 from mzsr_lib.files import InputError
 from mzsr_lib.imaging import resize, restoration
 from mzsr_lib.imaging.degradation import Degradation
 from mzsr_lib.shapes import Images, OtherImages
+
+Trust = Positive
+Passes = Annotated[int, Range(1, 100)]
 
 
 @runtime_checkable
@@ -60,16 +65,13 @@ class Restored:
         (a back-projection in closed form); 0 leaves the last output as it is.
     """
 
-    mu: float = restoration.MU
-    next_mu: float = 2e-3
-    passes: int = 1
-    final_mu: float = 0.0
+    mu: Trust = restoration.MU
+    next_mu: Trust = 2e-3
+    passes: Passes = 1
+    final_mu: NotNegative = 0.0
 
     def __post_init__(self):
-        if not (self.mu > 0 and self.next_mu > 0 and self.final_mu >= 0 and self.passes >= 1):
-            raise InputError(
-                f"{self} cannot be used: mu and next_mu must be positive, final_mu not negative, and passes at least 1."
-            )
+        fields.check(self)
 
     def __call__(self, lr: Images, degradation: Degradation, sr: OtherImages | None = None) -> OtherImages:
         """Return the restored picture."""
@@ -117,10 +119,10 @@ NONE = "none"
 
 def named(
     kind: str,
-    mu: float = Restored.mu,
-    next_mu: float = Restored.next_mu,
-    passes: int = Restored.passes,
-    final_mu: float = Restored.final_mu,
+    mu: Trust = Restored.mu,
+    next_mu: Trust = Restored.next_mu,
+    passes: Passes = Restored.passes,
+    final_mu: NotNegative = Restored.final_mu,
 ) -> Upscaler:
     """Return the upscaler of a kind, as weights files name it: ``"bicubic"``, ``"restored"`` or ``"none"``.
 

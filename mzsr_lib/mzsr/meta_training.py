@@ -12,6 +12,7 @@ from typing import Literal
 import torch
 from torch.func import vmap
 
+from mzsr_lib.fields import Count, Positive, Share, Whole
 from mzsr_lib.files import InputError
 from mzsr_lib.mzsr.adaptation import SGD, Params, Rule, inner_loop, loss_of
 from mzsr_lib.mzsr.curvature import Curvature, Kind
@@ -74,41 +75,30 @@ class MetaTrainConfig(TrainConfig):
         The part of the query that is computed, and what does not count of it; see `tasks.TaskDistribution`.
     """
 
-    steps: int = 100_000
-    learning_rate: float = 1e-4
-    validate_every: int = 1_000
-    task_lr: float = 0.01
-    inner_steps: int = 5
-    tasks: int = 5
+    steps: Count = 100_000
+    learning_rate: Positive = 1e-4
+    validate_every: Count = 1_000
+    task_lr: Positive = 0.01
+    inner_steps: Count = 5
+    tasks: Count = 5
     first_order: bool = False
     curvature: Kind = "none"
-    curvature_sets: int = 1
-    curvature_speed: float = 8.0
-    rates_speed: float = 30.0
-    steps_before: int = 0
-    before_share: float = 0.25
-    vmap: int = 1
+    curvature_sets: Count = 1
+    curvature_speed: Positive = 8.0
+    rates_speed: Positive = 30.0
+    steps_before: Whole = 0
+    before_share: Share = 0.25
+    vmap: Count = 1
     query_weights: QueryWeights = "annealed"
-    anneal_steps: int = 3_333
+    anneal_steps: Count = 3_333
     episode: Episode = "two-sets"
-    patch: int = 64
-    patches: int = 8
-    query_patch: int | None = None
-    border: int = 0
+    patch: Count = 64
+    patches: Count = 8
+    query_patch: Count | None = None
+    border: Whole = 0
 
     def __post_init__(self):
         super().__post_init__()
-        if min(self.inner_steps, self.tasks, self.patches, self.anneal_steps) < 1 or self.task_lr <= 0:
-            raise InputError("inner_steps, tasks, patches, anneal_steps and task_lr must be positive.")
-        if (
-            min(self.curvature_sets, self.vmap, self.curvature_speed, self.rates_speed) <= 0
-            or self.steps_before < 0
-            or not 0 <= self.before_share <= 1
-        ):
-            raise InputError(
-                "curvature_sets, vmap, curvature_speed and rates_speed must be positive, steps_before not negative, "
-                "and before_share in [0, 1]."
-            )
         if self.passes != 1:
             raise InputError(
                 f"Meta-training takes one pass, not {self.passes}: tasks are made before the network runs."

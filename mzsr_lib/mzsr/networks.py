@@ -2,12 +2,19 @@
 
 import itertools
 from collections.abc import Container
+from typing import Annotated
 
 import torch
 from torch import nn
 
+from mzsr_lib.fields import Range
 from mzsr_lib.runtime import Precision
 from mzsr_lib.shapes import Images
+
+# Wider or deeper than any network of this field, and still made in no time.
+Width = Annotated[int, Range(1, 4096)]
+Depth = Annotated[int, Range(1, 256)]
+Layers = Annotated[int, Range(2, 256)]
 
 
 class Network(nn.Module):
@@ -90,7 +97,7 @@ class SRNetwork(Network):
 
     factor = 1  # output pixels for each input pixel: the input was enlarged before
 
-    def __init__(self, channels: int = 64, layers: int = 8, generator: torch.Generator | None = None):
+    def __init__(self, channels: Width = 64, layers: Layers = 8, generator: torch.Generator | None = None):
         super().__init__()
         self.settings = {"channels": channels, "layers": layers}
         widths = [3, *[channels] * (layers - 1), 3]

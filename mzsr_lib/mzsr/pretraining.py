@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 import torch
 from torch.nn import functional as F
 
+from mzsr_lib.fields import Count, NotNegative, Positive, Share
 from mzsr_lib.files import InputError
 from mzsr_lib.mzsr import inputs
 from mzsr_lib.mzsr.networks import Network
@@ -29,15 +30,15 @@ class PretrainConfig(TrainConfig):
         Arguments of the network: by default the paper's 8 convolutions of 64 channels, 225,091 parameters.
     """
 
-    steps: int = 800_000
-    learning_rate: float = 4e-4
+    steps: Count = 800_000
+    learning_rate: Positive = 4e-4
     decay: Decay = "halving"
-    floor: float = 1e-4
-    validate_every: int = 5_000
-    bicubic_share: float = 1.0
-    plain_share: float = 1.0
-    batch: int = 32
-    patch: int = 96
+    floor: NotNegative = 1e-4
+    validate_every: Count = 5_000
+    bicubic_share: Share = 1.0
+    plain_share: Share = 1.0
+    batch: Count = 32
+    patch: Count = 96
     network: Mapping[str, int] = field(default_factory=lambda: {"channels": 64, "layers": 8})
 
     def __post_init__(self):
@@ -50,8 +51,6 @@ class PretrainConfig(TrainConfig):
                     f"Patches of {self.patch} px must be a positive multiple of scale {scale}, "
                     "and no smaller than the kernels."
                 )
-        if self.batch < 1:
-            raise InputError(f"The batch is {self.batch}: it must be at least 1.")
 
 
 def pretrain_gradient(

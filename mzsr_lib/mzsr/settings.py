@@ -2,9 +2,11 @@
 
 import math
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
-from mzsr_lib.files import InputError, check_choices
+from mzsr_lib import fields
+from mzsr_lib.fields import Count, NotNegative, Positive, Range, Scale, Share, Whole
+from mzsr_lib.files import InputError
 from mzsr_lib.imaging.degradation import DegradationPrior
 from mzsr_lib.imaging.kernel_files import parse
 from mzsr_lib.imaging.kernels import KernelPrior, OneKernel, Spacing
@@ -12,6 +14,7 @@ from mzsr_lib.mzsr import inputs
 from mzsr_lib.runtime import Precision
 
 Decay = Literal["halving", "cosine", "constant"]
+KernelSize = Annotated[int, Range(1, 101)]
 
 
 @dataclass(frozen=True)
@@ -48,26 +51,22 @@ class LoopConfig:
         Everything random follows from it.
     """
 
-    steps: int = 1000
-    learning_rate: float = 1e-4
+    steps: Count = 1000
+    learning_rate: Positive = 1e-4
     decay: Decay = "constant"
-    halve_every: int = 100_000
-    floor: float = 0.0
-    warm_up: int = 0
-    clip: float = 0.0
-    ema: float = 0.0
-    patience: int = 5
-    log_every: int = 50
-    validate_every: int = 500
-    checkpoint_minutes: float = 3.0
+    halve_every: Count = 100_000
+    floor: NotNegative = 0.0
+    warm_up: Whole = 0
+    clip: NotNegative = 0.0
+    ema: Annotated[float, Range(0, 1, without=1)] = 0.0
+    patience: Count = 5
+    log_every: Count = 50
+    validate_every: Count = 500
+    checkpoint_minutes: NotNegative = 3.0
     seed: int = 0
 
     def __post_init__(self):
-        check_choices(self)
-        if min(self.steps, self.halve_every, self.log_every, self.validate_every, self.patience) < 1:
-            raise InputError("steps, halve_every, log_every, validate_every and patience must be at least 1.")
-        if self.learning_rate <= 0 or not 0 <= self.ema < 1:
-            raise InputError(f"The rate ({self.learning_rate}) must be positive and ema ({self.ema}) in [0, 1).")
+        fields.check(self)
 
     def rate(self, step: int) -> float:
         """Return the learning rate of a step, counted from 0."""
@@ -115,18 +114,18 @@ class TrainConfig(LoopConfig):
         ``"float32"`` or ``"bfloat16"`` for the convolutions; weights and sums stay in float32.
     """
 
-    scales: tuple[int, ...] = (2,)
+    scales: tuple[Scale, ...] = (2,)
     kernel: str | None = None
-    prior_low: float = 1.0
-    prior_high: float | None = None
+    prior_low: Positive = 1.0
+    prior_high: Positive | None = None
     prior_spacing: Spacing = "linear"
-    kernel_size: int = 15
-    bicubic_share: float = 0.0
-    plain_share: float = 0.0
+    kernel_size: KernelSize = 15
+    bicubic_share: Share = 0.0
+    plain_share: Share = 0.0
     network_input: inputs.Enlarged = "bicubic"
-    mu: float = inputs.Restored.mu
-    next_mu: float = inputs.Restored.next_mu
-    passes: int = 1
+    mu: inputs.Trust = inputs.Restored.mu
+    next_mu: inputs.Trust = inputs.Restored.next_mu
+    passes: inputs.Passes = 1
     precision: Precision = "float32"
 
     def __post_init__(self):

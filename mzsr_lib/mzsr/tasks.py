@@ -6,7 +6,8 @@ from typing import Literal
 
 import torch
 
-from mzsr_lib.files import InputError, check_choices
+from mzsr_lib import fields
+from mzsr_lib.files import InputError
 from mzsr_lib.imaging import images
 from mzsr_lib.imaging.degradation import Degradation, DegradationPrior
 from mzsr_lib.imaging.images import centre_crop
@@ -158,7 +159,7 @@ class TaskDistribution:
     border: int = 0
 
     def __post_init__(self):
-        check_choices(self)
+        fields.check(self)
         side = self.patch if self.query_patch is None else self.query_patch
         if not 0 < side <= self.patch or not 0 <= 2 * self.border < side:
             raise InputError(

@@ -29,7 +29,7 @@ def test_a_network_is_made_from_the_settings_it_tells(kind):
     network = small(kind)
     assert isinstance(network, registry.CLASSES[kind.removesuffix("-m")])
     assert network.settings == EACH[kind]
-    assert registry.known(network.settings)
+    registry.check(network.settings)
     again, other = small(kind), registry.build(EACH[kind], generator_for("other"))
     same = [torch.equal(a, b) for a, b in zip(network.parameters(), again.parameters(), strict=True)]
     assert all(same)
@@ -37,11 +37,17 @@ def test_a_network_is_made_from_the_settings_it_tells(kind):
 
 
 @pytest.mark.parametrize(
-    "settings", [{}, {"architecture": "vdsr"}, EACH["mzsr"] | {"depth": 1}, {"architecture": "carn"}]
+    ("settings", "message"),
+    [
+        ({}, "network has no 'channels'"),
+        ({"architecture": "vdsr"}, "architecture 'vdsr': choose one of mzsr, carn, rcan"),
+        ({"architecture": ["mzsr"]}, "choose one of mzsr, carn, rcan"),
+        (EACH["mzsr"] | {"depth": 1}, "network has 'depth': it may have channels, layers"),
+        ({"architecture": "carn"}, "network has no 'channels'"),
+    ],
 )
-def test_unknown_settings_are_refused(settings):
-    assert not registry.known(settings)
-    with pytest.raises(InputError, match="architectures are mzsr, carn, rcan"):
+def test_unknown_settings_are_refused(settings, message):
+    with pytest.raises(InputError, match=message):
         registry.build(settings)
 
 
@@ -72,10 +78,15 @@ def test_a_picture_in_pieces_is_the_picture_in_one_go(kind, scale):
 
 
 IMPOSSIBLE = [
-    (EACH["rcan"] | {"reduction": 65}, "a reduction between 1 and its channels"),
-    (EACH["carn"] | {"blocks": 0}, "blocks of the network is 0"),
-    (EACH["mzsr"] | {"channels": 0}, "channels of the network is 0"),
-    (EACH["mzsr"] | {"layers": 1}, "at least 2 layers"),
+    (EACH["rcan"] | {"reduction": 65}, "between 1 and its channels"),
+    (EACH["carn"] | {"blocks": 0}, "network.blocks is 0"),
+    (EACH["carn"] | {"scales": [5]}, r"network.scales is \[5\]"),
+    (EACH["carn-m"] | {"groups": 3}, "multiple of its groups"),
+    (EACH["mzsr"] | {"channels": 0}, "network.channels is 0: it must be a whole number from 1 to 4096"),
+    (EACH["mzsr"] | {"channels": "x"}, "network.channels is 'x'"),
+    (EACH["mzsr"] | {"layers": 1}, "network.layers is 1"),
+    (EACH["mzsr"] | {"layers": 10**6}, "network.layers is 1000000"),
+    (EACH["mzsr"] | {"layers": True}, "network.layers is True"),
 ]
 
 

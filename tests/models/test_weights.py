@@ -1,6 +1,7 @@
 """Weights come back as they were saved, with where they come from; anything else is one sentence."""
 
 import json
+import math
 
 import pytest
 import torch
@@ -9,6 +10,7 @@ from safetensors.torch import save_file
 
 from mzsr_lib.files import InputError
 from mzsr_lib.models import weights
+from mzsr_lib.mzsr.curvature import Curvature
 from mzsr_lib.mzsr.networks import SRNetwork
 from mzsr_lib.runtime import generator_for
 
@@ -87,6 +89,96 @@ CASES = [
     "odd network",
     "other network",
 ]
+
+
+# What a file says of itself, and what is found wrong with it.
+SAID = [
+    ({"network": {"channels": "x", "layers": 3}}, "network.channels is 'x'"),
+    ({"network": {"channels": 10**9, "layers": 3}}, "network.channels is 1000000000"),
+    ({"network": {"channels": 5, "layers": 10**6}}, "network.layers is 1000000"),
+    ({"network": {"channels": 4096, "layers": 256}}, "do not fit the network"),
+    ({"network": [5, 3]}, r"network is \[5, 3\]"),
+    ({"input": {"kind": "restored", "passes": 10**7}}, "passes is 10000000: it must be a whole number from 1 to 100"),
+    ({"input": {"kind": "restored", "mu": "x"}}, "input.mu is 'x'"),
+    ({"input": {"kind": "restored", "mu": float("nan")}}, "input.mu is nan"),
+    ({"input": {"kind": "bicubic", "bogus": 1}}, "input has 'bogus'"),
+    ({"input": {"kind": "cubic"}}, "no network input 'cubic'"),
+    ({"input": None}, "input is None"),
+    ({"trained_input": {"kind": 3}}, "trained_input.kind is 3"),
+    ({"scales": 2}, "scales is 2"),
+    ({"scales": [0]}, r"scales is \[0\]"),
+    ({"scale": 10**6}, "scale is 1000000"),
+    ({"settings": [2]}, r"settings is \[2\]"),
+    ({"settings": {"prior_low": "wide"}}, "settings.prior_low is 'wide'"),
+    ({"settings": {"plain_share": -1}}, "settings.plain_share is -1"),
+    ({"held_out": 3}, "held_out is 3"),
+    ({"method": ["mzsr"]}, r"method is \['mzsr'\]"),
+]
+
+
+@pytest.mark.parametrize(("facts", "message"), SAID, ids=[message for _, message in SAID])
+def test_what_a_file_says_of_itself_is_checked_when_it_is_read(path, network, facts, message):
+    described = {"mzsr": json.dumps({"network": network.settings, **facts})}
+    save_file({name: value.contiguous() for name, value in network.state_dict().items()}, path, metadata=described)
+    with pytest.raises(InputError, match=message) as caught:
+        weights.load(path)
+    assert str(path) in str(caught.value)
+
+
+def test_json_without_end_is_one_sentence(path):
+    save_file({"w": torch.zeros(2)}, path, metadata={"mzsr": "[" * 200_000})
+    with pytest.raises(InputError, match="not a weights file"):
+        weights.load(path)
+
+
+BAD_VALUES = [
+    *((place, value) for place in ("one", "all") for value in (math.nan, math.inf, 1e30)),
+    ("all", 1e5),  # finite, but not what it makes of a picture
+]
+
+
+@pytest.mark.parametrize(("place", "value"), BAD_VALUES)
+def test_weights_nothing_can_be_computed_with_are_refused(tmp_path, place, value):
+    network = SRNetwork(5, 3, generator_for("weights"))
+    params = {name: p.detach().clone() for name, p in network.named_parameters()}
+    for parameter in params.values() if place == "all" else [params["body.2.bias"][3:4]]:
+        parameter.fill_(value)
+    weights.save(tmp_path / "bad.safetensors", network, params, {})
+    with pytest.raises(InputError, match="numbers that are not finite, or above"):
+        weights.load(tmp_path / "bad.safetensors")
+
+
+def learned(network) -> dict[str, torch.Tensor]:
+    return Curvature(network, "full", 2, 0.1).rule().tensors()
+
+
+AXIS = "curvature.body.0.weight.1"
+STEPS = {
+    "a rate is NaN": (lambda t: t["rates"][1, 2].fill_(math.nan), "rates of its learned step"),
+    "a rate is 0": (lambda t: t["rates"][0, 0].fill_(0.0), "positive"),
+    "a rate is infinite": (lambda t: t["rates"][0, 0].fill_(math.inf), "rates has numbers that are not finite"),
+    "rates are missing": (lambda t: t.pop("rates"), "rates of its learned step"),
+    "rates of others": (lambda t: t.update(rates=torch.ones(2, 3)), r"\(2, 3\), must be \(steps, 6\)"),
+    "a matrix is missing": (lambda t: t.pop(AXIS), f"lacks '{AXIS}'"),
+    "a matrix too many": (lambda t: t.update({"curvature.other.0": torch.ones(1, 2, 2)}), "curvature.other.0"),
+    "another shape": (lambda t: t.update({AXIS: torch.ones(1, 4, 4)}), rf"'{AXIS}' .* must be \(sets, 3, 3\)"),
+    "no sets": (lambda t: t.update({AXIS: torch.ones(0, 3, 3)}), rf"'{AXIS}'"),
+    "NaN in a matrix": (lambda t: t[AXIS][0, 1, 1].fill_(math.nan), f"{AXIS} has numbers that are not finite"),
+}
+
+
+@pytest.mark.parametrize("case", STEPS)
+def test_a_learned_step_that_cannot_be_is_refused(tmp_path, case):
+    change, message = STEPS[case]
+    network = SRNetwork(5, 3, generator_for("weights"))
+    step = {key: value.detach().clone() for key, value in learned(network).items()}
+    path = tmp_path / "step.safetensors"
+    weights.save(path, network, dict(network.named_parameters()) | step, {})
+    assert weights.load(path).rule is not None
+    change(step)
+    weights.save(path, network, dict(network.named_parameters()) | step, {})
+    with pytest.raises(InputError, match=message):
+        weights.load(path)
 
 
 @pytest.mark.parametrize("case", CASES)

@@ -153,7 +153,7 @@ def test_gradients_are_summed_over_tasks_for_the_step_too():
 
 
 def test_a_negative_number_of_steps_is_refused():
-    with pytest.raises(InputError, match="not negative"):
+    with pytest.raises(InputError, match="steps_before is -1: it must be a whole number of at least 0"):
         small_config(steps_before=-1)
 
 

@@ -84,8 +84,8 @@ def test_weights_without_a_word_about_the_input_take_the_papers(tmp_path):
     [
         (("cubic",), "no network input 'cubic': choose bicubic or restored"),
         (("bicubic", 1e-3, 1e-3, 2), "one pass, not 2"),
-        (("restored", 0.0), "must be positive"),
-        (("restored", 1e-3, 1e-3, 0), "passes at least 1"),
+        (("restored", 0.0), "mu is 0.0: it must be a number above 0"),
+        (("restored", 1e-3, 1e-3, 0), "passes is 0: it must be a whole number from 1 to 100"),
     ],
 )
 def test_an_impossible_input_is_refused(arguments, message):

@@ -198,9 +198,9 @@ def run_beside_tests(command: list[str]) -> None:
     ("changes", "sentence"),
     [
         ({"patch": 15}, "15 px do not suit scale 2"),
-        ({"tasks": 0}, "must be positive"),
+        ({"tasks": 0}, "tasks is 0: it must be a whole number of at least 1"),
         ({"network_input": "restored", "passes": 2}, "takes one pass, not 2"),
-        ({"bicubic_share": 1.5}, "between 0 and 1"),
+        ({"bicubic_share": 1.5}, "bicubic_share is 1.5: it must be a number from 0 to 1"),
         ({"prior_low": 6.0}, "is no prior"),
     ],
 )
