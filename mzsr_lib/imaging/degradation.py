@@ -51,7 +51,7 @@ class Degradation:
     kernel
         (k, k), or (B, k, k) with one kernel for each picture of the batch.
     scale
-        2, 3 or 4.
+        2, 3 or 4; 1 is a blur alone.
     mode
         ``"direct"`` keeps every scale-th pixel, so that HR pixel (0, 0) is LR pixel (0, 0);
         ``"bicubic"`` shrinks with the antialiased bicubic, whose pixel centres are aligned.
@@ -65,7 +65,7 @@ class Degradation:
     noise: float = 0.0
 
     def __post_init__(self):
-        check_scale(self.scale)
+        check_scale(self.scale, least=1)
         fields.check(self)
         if self.noise < 0:
             raise InputError(f"The noise is {self.noise}: a standard deviation cannot be negative.")

@@ -61,11 +61,17 @@ def crop_to_multiple(image: Planes, scale: int) -> OtherPlanes:
     return image[..., :height, :width]
 
 
-def check_scale(scale: int) -> int:
-    """Return `scale`, or raise `InputError` when it is not 2, 3 or 4."""
-    if scale not in (2, 3, 4):
-        raise InputError(f"The scale is {scale}: it must be 2, 3 or 4.")
+def check_scale(scale: int, least: int = 2) -> int:
+    """Return `scale`, or raise `InputError` when it is not 2, 3 or 4; with `least` 1 also for 1, a blur alone."""
+    if scale not in range(least, 5):
+        *others, last = range(least, 5)
+        raise InputError(f"The scale is {scale}: it must be {', '.join(map(str, others))} or {last}.")
     return scale
+
+
+def clip(image: Planes) -> Planes:
+    """Clip to [0, 1]; infinite values become NaN, so that they are never taken for black or white."""
+    return torch.where(image.isinf(), torch.nan, image.clamp(0, 1))
 
 
 def centre_crop(image: Planes, size: int, scale: int) -> OtherPlanes:

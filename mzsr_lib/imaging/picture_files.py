@@ -1,24 +1,25 @@
-"""Picture files: reading and writing them, and what goes along: grey stays grey, transparency is kept."""
+"""Picture files: reading and writing them, and what goes along: grey stays grey, transparency and 16 bits are kept."""
 
-from collections.abc import Callable
+import shutil
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image, ImageOps, UnidentifiedImageError
 
-from mzsr_lib.files import InputError, atomic_path, check_writable, existing_folder
-from mzsr_lib.imaging import resize
+from mzsr_lib.files import Failure, InputError, atomic_path, check_writable, existing_folder
+from mzsr_lib.imaging import decoding, encoding, restoration, transparency
+from mzsr_lib.imaging.decoding import MAX_PIXELS, NOWHERE, Origin
 from mzsr_lib.imaging.degradation import Degradation
-from mzsr_lib.imaging.images import check_scale, crop_to_multiple, to_bytes
+from mzsr_lib.imaging.encoding import FORMATS, SUFFIXES, TRANSPARENT, check_quality
+from mzsr_lib.imaging.images import check_scale, clip, crop_to_multiple
 from mzsr_lib.runtime import generator_for
-from mzsr_lib.shapes import Images, Luma, OtherImages, Planes
+from mzsr_lib.shapes import Images, Luma, OtherImages, OtherPlanes, Planes
 
-SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp")
-
-# Formats with room for an alpha channel beside grey and beside colour.
-TRANSPARENT = (".png", ".tif", ".tiff", ".webp")
+# Rows that are made integers at a time: a large picture needs no second copy of itself.
+STRIP = 256
 
 
 @dataclass(frozen=True)
@@ -33,60 +34,46 @@ class Picture:
         (1, 1, H, W) in [0, 1], or None when the file had no transparency.
     grey
         True when the file had a single channel.
+    depth
+        Bits a channel of the file, 8 or 16.
+    origin
+        What else the file said, to be written again: colour profile, dots per inch, EXIF.
+    notes
+        Sentences about what was in the file and is not in here.
     """
 
     image: Images
     alpha: Luma | None = None
     grey: bool = False
+    depth: int = 8
+    origin: Origin = NOWHERE
+    notes: tuple[str, ...] = ()
 
 
-def read(path: str | Path) -> Picture:
-    """Read a picture file with its transparency and its grey or colour nature.
+def read(source: str | Path | BytesIO, max_pixels: int = MAX_PIXELS) -> Picture:
+    """Read a picture file with its transparency, its grey or colour nature, its depth, and what else it says.
 
     Grey, 16-bit and palette pictures and ones with transparency are read as one would expect; a
-    rotation noted by a camera is applied. Sixteen-bit colour is read at eight bits a channel.
+    rotation noted by a camera is applied. Of several pictures in a file the first is read.
 
     Raises
     ------
     InputError
-        If the file is missing, is not a picture, or has a colour space other than grey or RGB.
+        See `decoding.decode`.
     """
-    path = Path(path)
-    if not path.is_file():
-        found = "a folder has that name" if path.is_dir() else "there is no such file"
-        raise InputError(f"Cannot read the picture {path}: {found}.")
-    try:
-        with Image.open(path) as opened:
-            return _from_pillow(ImageOps.exif_transpose(opened), path)
-    except UnidentifiedImageError:
-        raise InputError(f"{path} is not a picture that can be read: give a PNG, JPEG, TIFF or BMP.") from None
-    except (OSError, SyntaxError, Image.DecompressionBombError) as error:
-        raise InputError(f"The picture {path} cannot be read ({error}).") from None
+    values, grey, origin, notes = decoding.decode(source, max_pixels)
+    planes = _to_tensor(values)
+    colours = 1 if grey else 3
+    alpha = planes[:, colours:].contiguous() if planes.shape[1] > colours else None
+    image = planes[:, :colours].expand(-1, 3, -1, -1).contiguous()
+    return Picture(image, alpha, grey, 8 if values.dtype == np.uint8 else 16, origin, notes)
 
 
-def _from_pillow(picture: Image.Image, path: Path) -> Picture:
-    if picture.mode in ("CMYK", "LAB", "HSV", "YCbCr"):
-        raise InputError(f"{path} is a {picture.mode} picture: convert it to RGB or grey first.")
-    if picture.mode.startswith(("I", "F")):
-        return Picture(_wide_grey(picture, path).expand(1, 3, -1, -1).contiguous(), grey=True)
-    transparent = picture.mode in ("LA", "PA", "RGBA", "La", "RGBa") or "transparency" in picture.info
-    alpha = _to_tensor(picture.convert("RGBA").getchannel("A")) if transparent else None
-    grey = picture.mode in ("1", "L", "LA", "La")
-    return Picture(_to_tensor(picture.convert("RGB")), alpha, grey)
-
-
-def _wide_grey(picture: Image.Image, path: Path) -> Luma:
-    values = np.array(picture, dtype=np.float32)
-    if picture.mode.startswith("I"):
-        values = values / 65535
-    if not np.isfinite(values).all() or values.min() < 0 or values.max() > 1:
-        raise InputError(f"{path} has values outside its range: save it as 8- or 16-bit first.")
-    return torch.from_numpy(values)[None, None]
-
-
-def _to_tensor(picture: Image.Image) -> Planes:
-    values = np.array(picture, dtype=np.float32) / 255
-    return torch.from_numpy(values.reshape(*values.shape[:2], -1)).permute(2, 0, 1)[None].contiguous()
+def _to_tensor(values: np.ndarray) -> Planes:
+    """Return (H, W, C) as (1, C, H, W) in [0, 1]; integers are divided by the largest of their kind."""
+    peak = np.float32(1 if values.dtype.kind == "f" else np.iinfo(values.dtype).max)
+    numbers = np.ascontiguousarray(values.transpose(2, 0, 1), dtype=np.float32)
+    return torch.from_numpy(np.divide(numbers, peak, out=numbers))[None]
 
 
 def load(path: str | Path) -> Images:
@@ -94,13 +81,21 @@ def load(path: str | Path) -> Images:
     return read(path).image
 
 
-def write(path: str | Path, picture: Picture) -> None:
-    """Write a picture at 8 bits a channel, whole or not at all."""
-    save(path, picture.image, picture.alpha, picture.grey)
+def write(path: str | Path, picture: Picture, quality: int | None = None) -> None:
+    """Write a picture, whole or not at all, as its file had it: with its depth, where the format has room for it."""
+    save(path, picture.image, picture.alpha, picture.grey, picture.depth, picture.origin, quality)
 
 
-def save(path: str | Path, image: Images, alpha: Luma | None = None, grey: bool = False) -> None:
-    """Write one image, rounded to 8 bits, as a whole file or not at all.
+def save(
+    path: str | Path,
+    image: Images,
+    alpha: Luma | None = None,
+    grey: bool = False,
+    depth: int = 8,
+    origin: Origin = NOWHERE,
+    quality: int | None = None,
+) -> None:
+    """Write one image, rounded to integers, as a whole file or not at all.
 
     Parameters
     ----------
@@ -112,18 +107,55 @@ def save(path: str | Path, image: Images, alpha: Luma | None = None, grey: bool 
         (1, 1, H, W) in [0, 1], written as transparency.
     grey
         Write one channel, the mean of the three.
+    depth
+        Bits a channel, 8 or 16; formats other than PNG and TIFF hold 8.
+    origin
+        Colour profile, dots per inch and EXIF, see `encoding.encode`.
+    quality
+        1 to 100, of JPEG and lossy WebP. By default 95, and WebP is lossless.
+
+    Raises
+    ------
+    InputError
+        If it cannot be written.
+    Failure
+        If a value is not finite: what is no picture is not written.
     """
     path = check_suffix(path)
+    check_quality(path, quality)
     if len(image) != 1:
         raise InputError(f"A file holds one picture, and {len(image)} were given: save them one by one.")
-    colour = image.mean(dim=1, keepdim=True) if grey else image
-    planes = colour if alpha is None else torch.cat([colour, alpha], dim=1)
-    values = to_bytes(planes)[0].permute(1, 2, 0).cpu().numpy()
+    values = to_integers(image, alpha, grey, depth if FORMATS[path.suffix.lower()].deep else 8)
     with atomic_path(path) as temporary:
         try:
-            Image.fromarray(values.squeeze(-1) if values.shape[-1] == 1 else values).save(temporary)
-        except OSError as error:
+            encoding.encode(temporary, path.suffix.lower(), values, origin, quality)
+        except (OSError, ValueError) as error:
             raise InputError(f"Cannot write the picture {path} ({error}).") from None
+
+
+def to_integers(image: Images, alpha: Luma | None, grey: bool, depth: int = 8) -> np.ndarray:
+    """Return a picture as integers (H, W) or (H, W, C) of 8 or 16 bits.
+
+    Raises
+    ------
+    Failure
+        If a value is not finite.
+    """
+    height, width = image.shape[-2:]
+    channels, kind = (1 if grey else 3) + (alpha is not None), np.uint16 if depth == 16 else np.uint8
+    values = np.empty((height, width, channels), kind)
+    for top in range(0, height, STRIP):
+        rows = slice(top, min(top + STRIP, height))
+        strip = image[0, :, rows].mean(dim=0, keepdim=True) if grey else image[0, :, rows]
+        planes = strip if alpha is None else torch.cat([strip, alpha[0, :, rows]])
+        if not planes.isfinite().all():
+            raise Failure(
+                "The result is no picture, since it has values that are not finite, and nothing was written: look at "
+                "the kernel and the weights."
+            )
+        whole = (planes.clamp(0, 1) * np.iinfo(kind).max).round()
+        values[rows] = whole.permute(1, 2, 0).cpu().numpy().astype(kind)
+    return values[..., 0] if channels == 1 else values
 
 
 def check_suffix(path: str | Path) -> Path:
@@ -136,12 +168,45 @@ def check_suffix(path: str | Path) -> Path:
     return path
 
 
-def check_output(path: str | Path, picture: Picture) -> None:
-    """Raise `InputError` when such a picture cannot be written to `path`; to be called before long work."""
+def check_output(path: str | Path, picture: Picture, scale: int = 1, quality: int | None = None) -> None:
+    """Raise `InputError` when a picture, `scale` times as large, cannot be written to `path`; for before long work."""
     path = check_suffix(path)
-    if picture.alpha is not None and path.suffix.lower() not in TRANSPARENT:
+    form, (height, width) = FORMATS[path.suffix.lower()], (scale * side for side in picture.image.shape[-2:])
+    if picture.alpha is not None and not form.alpha:
         raise InputError(f"{path} cannot hold transparency, which the picture has: use {', '.join(TRANSPARENT)}.")
+    if max(height, width) > form.side:
+        raise InputError(
+            f"{path} cannot be: {form.name} holds at most {form.side} px a side, and the picture will have "
+            f"{width} x {height} px; use .png or .tif."
+        )
+    check_quality(path, quality)
+    check_name(path)
     check_writable(path)
+    free = shutil.disk_usage(path.parent).free
+    # Only a file that is not compressed has a size that is known before.
+    needed = height * width * (1 if picture.grey else 3) if form.name in ("BMP", "TIFF") else 1
+    if free < needed:
+        raise InputError(f"{path} needs {needed / 1e6:.0f} MB, and {free / 1e6:.0f} MB are free there: make room.")
+
+
+def check_name(path: Path) -> None:
+    """Raise `InputError` when a name is too long, or cannot be one."""
+    try:
+        path.lstat()
+    except FileNotFoundError:
+        pass
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise InputError(f"Cannot write {path} ({reason}): choose another name for the output.") from None
+
+
+def lost(path: str | Path, picture: Picture) -> Iterator[str]:
+    """Yield a sentence for everything of a picture that the format of `path` has no room for."""
+    form = FORMATS[Path(path).suffix.lower()]
+    if picture.depth > 8 and not form.deep:
+        yield f"{path} has 8 bits a channel, and the picture {picture.depth}: .png and .tif keep them."
+    if picture.origin.profile and not form.profile:
+        yield f"{path} holds no colour profile: the colours are converted to sRGB."
 
 
 def paths_in(folder: str | Path) -> list[Path]:
@@ -173,28 +238,50 @@ def crop(picture: Picture, scale: int) -> tuple[Picture, str | None]:
 
 
 def degrade(picture: Picture, degradation: Degradation, seed: int = 0) -> Picture:
-    """Return the low-resolution picture; its sides must be multiples of the scale (see `crop`).
+    """Return the low-resolution picture, at 8 bits; its sides must be multiples of the scale (see `crop`).
 
-    The transparency is blurred and subsampled as the colours are, without noise.
+    The transparency is blurred and subsampled as the colours are, without noise; hidden colours stay hidden.
     """
     device = degradation.kernel.device
-    planes = picture.image[:, :1] if picture.grey else picture.image  # so that grey gets grey noise
-    lr = degradation(planes.to(device), generator_for(seed, "noise", device=device)).expand(-1, 3, -1, -1)
-    alpha = None if picture.alpha is None else degradation.linear(picture.alpha.to(device)).clamp(0, 1)
-    return Picture(lr, alpha, picture.grey)
+    generator = generator_for(seed, "noise", device=device)
+    image = picture.image[:, :1] if picture.grey else picture.image  # so that grey gets grey noise
+    if picture.alpha is None:
+        lr = degradation(image.to(device), generator).expand(-1, 3, -1, -1)
+        return replace(picture, image=lr, depth=8)
+    degradation.check(image)
+    image, alpha = picture.image.to(device), picture.alpha.to(device)
+    seen, lr_alpha = transparency.premultiplied(image, alpha, transparency.spread(image, alpha), degradation.linear)
+    # What is left to do is the noise, and rounding.
+    rest = replace(degradation, kernel=degradation.kernel.new_ones(1, 1), scale=1, mode="direct")
+    lr = rest(seen[:, :1] if picture.grey else seen, generator).expand(-1, 3, -1, -1)
+    return replace(picture, image=lr * (lr_alpha > 0), alpha=lr_alpha.clamp(0, 1), depth=8)
 
 
 def upscale(
-    picture: Picture, method: Callable[[Images, Degradation], OtherImages], degradation: Degradation
+    picture: Picture,
+    method: Callable[[Images, Degradation], OtherImages],
+    degradation: Degradation,
+    enlarge: Callable[[Planes, Degradation], OtherPlanes] = restoration.enlarge,
 ) -> Picture:
-    """Return the super-resolved picture: the colours by `method`, the transparency by plain bicubic.
+    """Return the super-resolved picture: the colours by `method`, the transparency by `enlarge`, in register with it.
 
-    Each side becomes exactly `scale` times as long, whatever it was.
+    Each side becomes exactly `scale` times as long, whatever it was. See `transparency.enlarged` for what is hidden.
     """
     device = degradation.kernel.device
-    sr = method(picture.image.to(device), degradation).clamp(0, 1)
-    alpha = None if picture.alpha is None else resize.upscale(picture.alpha, degradation.scale).clamp(0, 1)
-    return Picture(sr, None if alpha is None else alpha.to(device), picture.grey)
+    image = picture.image.to(device)
+    if picture.alpha is None or bool((picture.alpha == 1).all()):
+        sr = clip(method(image, degradation))
+        alpha = None if picture.alpha is None else sr.new_ones(1, 1, *sr.shape[-2:])
+        return replace(picture, image=sr, alpha=alpha)
+    alpha = picture.alpha.to(device)
+    sr, large = transparency.enlarged(
+        image,
+        alpha,
+        transparency.spread(image, alpha),
+        lambda colours: method(colours, degradation),
+        lambda planes: enlarge(planes, degradation),
+    )
+    return replace(picture, image=sr, alpha=large)
 
 
 def check_size(picture: Picture, degradation: Degradation) -> None:

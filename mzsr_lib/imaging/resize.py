@@ -1,5 +1,7 @@
 """Changing a picture's size as MATLAB's ``imresize`` does, and differentiably."""
 
+import math
+
 import torch
 from torch.nn import functional as F
 
@@ -73,3 +75,19 @@ def downscale(image: Planes, scale: int) -> OtherPlanes:
     size = (padded.shape[-2] // scale, padded.shape[-1] // scale)
     small = F.interpolate(padded, size, mode="bicubic", antialias=True, align_corners=False)
     return small[..., REACH:-REACH, REACH:-REACH]
+
+
+def shift(image: Planes, offset: float) -> Planes:
+    """Move a picture right and down by a number of px, between pixels with Keys' cubic; the border is mirrored."""
+    whole = math.floor(offset)
+    # Output p is the input at p - offset: the four pixels around that place, from p - whole - 2 on.
+    taps = cubic(torch.arange(-2, 2, device=image.device, dtype=image.dtype) + (offset - whole))
+    pad, channels = abs(whole) + 3, image.shape[1]
+    rows, columns = (slice(start, start + size + 3) for start, size in ((pad - whole - 2, n) for n in image.shape[-2:]))
+    weights = torch.outer(taps, taps).expand(channels, 1, -1, -1)
+    return F.conv2d(pad_symmetric(image, pad)[..., rows, columns], weights, groups=channels)
+
+
+def fit(image: Planes, height: int, width: int) -> OtherPlanes:
+    """Change the size of a picture with the antialiased bicubic, to any other; pixel centres are aligned."""
+    return F.interpolate(image, (height, width), mode="bicubic", antialias=True, align_corners=False)

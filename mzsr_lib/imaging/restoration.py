@@ -44,6 +44,11 @@ def enlarge(lr: Planes, degradation: Degradation) -> OtherPlanes:
     return resize.upscale(lr, degradation.scale)
 
 
+def offset(degradation: Degradation) -> float:
+    """Return how many HR px right and down of a picture in register with the sampling `resize.upscale` lies."""
+    return (degradation.scale - 1) / 2 if degradation.mode == "direct" else 0.0
+
+
 def composite_kernel(degradation: Degradation) -> Kernels:
     """Return the one kernel (..., n, n), odd n, with which direct sampling equals the degradation's linear part.
 

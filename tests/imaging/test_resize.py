@@ -119,3 +119,21 @@ def test_a_mirrored_line_is_numpy_s(before, after):
 
 def test_the_mirror_of_the_docstring():
     assert "".join("abc"[i] for i in resize.mirror(3, 2, 2)) == "baabccb"
+
+
+@pytest.mark.parametrize("offset", [0.0, 0.5, 1.0, 1.5, -2.25])
+def test_a_shift_moves_a_ramp_and_whole_pixels_exactly(offset):
+    ramp = torch.arange(24.0).expand(1, 2, 20, 24)
+    moved = resize.shift(ramp, offset)
+    assert moved.shape == ramp.shape
+    close(moved[..., 6:-6, 6:-6], ramp[..., 6:-6, 6:-6] - offset, 1e-5)
+    close(resize.shift(ramp.mT, offset), moved.mT, 1e-6)
+    if offset.is_integer():
+        close(moved[..., 5:, 5:], ramp.roll(int(offset), dims=-1)[..., 5:, 5:], 1e-6)
+
+
+def test_a_size_that_is_no_multiple_keeps_a_flat_picture_flat_and_the_middle_in_the_middle():
+    close(resize.fit(torch.full((1, 3, 17, 23), 0.3), 12, 19), torch.full((1, 3, 12, 19), 0.3), 1e-6)
+    bump = torch.exp(-((torch.arange(41.0) - 20) ** 2) / 18).expand(1, 1, 9, 41)
+    small = resize.fit(bump, 9, 27)[0, 0, 4]
+    close((small * torch.arange(27)).sum() / small.sum(), 13, 1e-3)
