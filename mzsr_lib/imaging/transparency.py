@@ -12,7 +12,7 @@ from torch.nn import functional as F
 from mzsr_lib.shapes import Images, Luma, OtherImages, OtherLuma, Planes
 
 # Share of the spread colours where nothing is seen; a quotient of two zeros is none.
-LEAST = 1e-4
+LEAST = 1e-6
 
 Linear = Callable[[Planes], Planes]
 
