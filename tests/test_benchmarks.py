@@ -28,6 +28,7 @@ TINY = {
         2,
     ),
     "ablations": ("OUTPUT --runs RUNS --data FOLDER --variants base --seeds 0 --updates 1", 1),
+    "animation": ("RUNS --updates 1", None),
     "comparison": ("RUNS --methods bicubic", None),
     "estimation": ("LARGE OUTPUT --pictures 2 --searched 1 --scored 1 --part 64", None),
     "kernel_error": ("OUTPUT --data mine --every 5 --size 48 --methods bicubic tikhonov", 2 * (1 + 11 + 1 + 7)),
