@@ -85,12 +85,14 @@ def pick_device(name: str = "auto") -> torch.device:
 def fast_precision(device: torch.device) -> Precision:
     """Return ``"bfloat16"`` where the device multiplies it in hardware, else ``"float32"``.
 
-    That is on NVIDIA GPUs from Ampere on, and on processors with AMX, where a convolution is about four times as fast.
+    That is on NVIDIA GPUs from Ampere on, and on processors with AMX, where a convolution is about four times as fast,
+    or with AVX-512 for bfloat16, where it is about twice as fast.
     """
     if device.type == "cuda":
         return "bfloat16" if torch.cuda.get_device_capability(device)[0] >= 8 else "float32"
     capabilities = getattr(torch.cpu, "get_capabilities", dict)()
-    return "bfloat16" if device.type == "cpu" and capabilities.get("amx_bf16") else "float32"
+    able = device.type == "cpu" and any(map(capabilities.get, ("amx_bf16", "avx512_bf16")))
+    return "bfloat16" if able else "float32"
 
 
 def autocast(device: torch.device, precision: Precision) -> contextlib.AbstractContextManager:
