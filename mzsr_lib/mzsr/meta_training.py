@@ -18,7 +18,7 @@ from mzsr_lib.mzsr.adaptation import SGD, Params, Rule, inner_loop, loss_of
 from mzsr_lib.mzsr.curvature import Curvature, Kind
 from mzsr_lib.mzsr.networks import Network
 from mzsr_lib.mzsr.settings import TrainConfig
-from mzsr_lib.mzsr.tasks import Episode, PatchSource, Task, TaskDistribution
+from mzsr_lib.mzsr.tasks import Episode, PatchSource, Task, TaskDistribution, Teacher
 from mzsr_lib.runtime import Group, autocast, generator_for
 from mzsr_lib.shapes import Scalar, Tensor
 
@@ -73,6 +73,9 @@ class MetaTrainConfig(TrainConfig):
         High-resolution patches in the support, and as many in the query.
     query_patch, border
         The part of the query that is computed, and what does not count of it; see `tasks.TaskDistribution`.
+    teacher
+        Weights of a kernel-aware network, by shipped name or file, whose picture is the query's target instead of
+        the original (distillation; image episodes only). None for the original.
     """
 
     steps: Count = 100_000
@@ -96,9 +99,12 @@ class MetaTrainConfig(TrainConfig):
     patches: Count = 8
     query_patch: Count | None = None
     border: Whole = 0
+    teacher: str | None = None
 
     def __post_init__(self):
         super().__post_init__()
+        if self.teacher and self.episode != "image":
+            raise InputError(f"A teacher is for image episodes, not for {self.episode}: leave one of the two out.")
         if self.passes != 1:
             raise InputError(
                 f"Meta-training takes one pass, not {self.passes}: tasks are made before the network runs."
@@ -222,17 +228,19 @@ def meta_gradient(
     group: Group,
     step: int,
     learned_step: Curvature | None = None,
+    teacher: Teacher | None = None,
 ) -> dict[str, Tensor]:
     """Leave the meta-gradient of one outer update in the network's parameters; each process works on its tasks.
 
-    The same for those of `learned_step`, the rule of the inner loop that is trained; without it, plain steps.
+    The same for those of `learned_step`, the rule of the inner loop that is trained; without it, plain steps. For
+    `teacher` see `tasks.TaskDistribution.sample`.
     """
     params: Params = dict(network.named_parameters())
     learned = [*params.values(), *(learned_step.parameters() if learned_step else ())]
     weighting = step_weights(step, config.inner_steps, config.query_weights, config.anneal_steps)
     order, upscaler, before = 1 if config.first_order else 2, config.upscaler(), config.before(step)
     tasks = [
-        distribution.sample(source, (config.seed, step, number), upscaler)
+        distribution.sample(source, (config.seed, step, number), upscaler, teacher)
         for number in group.share(range(config.tasks))
     ]
     grads = [torch.zeros_like(p) for p in learned]

@@ -1,6 +1,6 @@
 """Training material: random patches out of many pictures, and tasks made of them."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -16,6 +16,10 @@ from mzsr_lib.runtime import generator_for
 from mzsr_lib.shapes import Images, OtherImages
 
 Episode = Literal["two-sets", "image"]
+Teacher = Callable[[Images, Degradation], OtherImages]
+
+# Low-resolution pixels that a teacher sees around the part it is asked for.
+SURROUNDINGS = 16
 
 
 class PatchSource:
@@ -178,8 +182,18 @@ class TaskDistribution:
                 f"take a multiple of the scale, at least {least} for image episodes."
             )
 
-    def sample(self, source: PatchSource, key: tuple[int | str, ...], upscaler: Upscaler = bicubic_input) -> Task:
-        """Draw the task that belongs to a key such as (seed, step, task)."""
+    def sample(
+        self,
+        source: PatchSource,
+        key: tuple[int | str, ...],
+        upscaler: Upscaler = bicubic_input,
+        teacher: Teacher | None = None,
+    ) -> Task:
+        """Draw the task that belongs to a key such as (seed, step, task).
+
+        With a teacher the query's target is what it makes of the low-resolution picture and the kernel, instead of the
+        original: what nobody can know of that is then no part of the loss (image episodes only).
+        """
         generator = generator_for(*key, device=source.device)
         degradation = draw_degradation(self.degradations, 1, key, generator).shared()
         count = self.patches * (2 if self.episode == "two-sets" else 1)
@@ -187,5 +201,18 @@ class TaskDistribution:
         make = two_sets_task if self.episode == "two-sets" else image_task
         task = make(hr, degradation, upscaler)
         side = self.query_patch or self.patch
-        query = {name: centre_crop(getattr(task, name), side, 1) for name in ("query_input", "query_target")}
-        return replace(task, **query, border=self.border).channels_last()
+        wanted = centre_crop(task.query_target, side, 1)
+        if teacher is not None:
+            wanted = _taught(teacher, degradation(hr), degradation, (self.patch - side) // 2, side)
+        given = centre_crop(task.query_input, side, 1)
+        return replace(task, query_input=given, query_target=wanted, border=self.border).channels_last()
+
+
+def _taught(teacher: Teacher, lr: Images, degradation: Degradation, top: int, side: int) -> OtherImages:
+    """Return a square of a teacher's picture, which begins `top` px from the top and from the left of it."""
+    scale = degradation.scale
+    first, last = max(top // scale - SURROUNDINGS, 0), -(-(top + side) // scale) + SURROUNDINGS
+    with torch.no_grad():
+        sr = teacher(lr[..., first:last, first:last], degradation)
+    part = slice(top - first * scale, top - first * scale + side)
+    return sr[..., part, part]

@@ -13,13 +13,13 @@ from mzsr_lib.imaging.images import centre_crop
 from mzsr_lib.imaging.photographs import Pictures, read_pictures
 from mzsr_lib.models import registry, weights
 from mzsr_lib.mzsr import curvature, inputs
-from mzsr_lib.mzsr.adaptation import Rule, adapt, super_resolve
+from mzsr_lib.mzsr.adaptation import Rule, adapt, starting_point, super_resolve
 from mzsr_lib.mzsr.curvature import Curvature
 from mzsr_lib.mzsr.meta_training import MetaTrainConfig, meta_gradient
 from mzsr_lib.mzsr.networks import Network, SRNetwork
 from mzsr_lib.mzsr.pretraining import PretrainConfig, pretrain_gradient
 from mzsr_lib.mzsr.settings import TrainConfig
-from mzsr_lib.mzsr.tasks import PatchSource
+from mzsr_lib.mzsr.tasks import PatchSource, Teacher
 from mzsr_lib.runtime import Group, generator_for
 from mzsr_lib.shapes import OtherImages
 from mzsr_lib.training.loop import Loop, Params, Part
@@ -183,6 +183,24 @@ def learned_step(config: MetaTrainConfig, network: Network, init: str | Path | N
     return learned
 
 
+def teacher(config: MetaTrainConfig, group: Group) -> Teacher | None:
+    """Return what makes the targets of the queries, with the weights that the settings name; None for the originals.
+
+    Raises
+    ------
+    InputError
+        If the weights are told no kernel, or are for other scales.
+    """
+    if config.teacher is None:
+        return None
+    loaded = weights.load(config.teacher, group.device, config.precision)
+    if inputs.described(loaded.upscaler)["kind"] != "restored" or not {*config.scales} <= {*loaded.scales}:
+        scales = " and ".join(map(str, config.scales))
+        raise InputError(f"{config.teacher} cannot teach at scale {scales}: give kernel-aware weights for it.")
+    point = starting_point(loaded.network)
+    return lambda lr, degradation: super_resolve(loaded.network, point, lr, degradation, loaded.upscaler)
+
+
 def parts_of(learned: Curvature, config: MetaTrainConfig) -> list[Part]:
     """Return the parts of a learned step, each with its own share of the learning rate."""
     named = learned.named()
@@ -221,7 +239,7 @@ def meta_train(
     held_out = [centre_crop(p, 160, math.lcm(*config.scales) ** 2).to(group.device) for p in pictures.held_out]
     tests = validation_degradations(config.degradations(), len(held_out), group.device)
     network = initial_network(init, SRNetwork(generator=generator_for(config.seed, "weights")), group)
-    learned = learned_step(config, network, init, group)
+    learned, taught_by = learned_step(config, network, init, group), teacher(config, group)
 
     def validate(values: Params) -> dict[str, float]:
         params = {name: value for name, value in values.items() if not curvature.belongs(name)}
@@ -231,7 +249,7 @@ def meta_train(
     loop = Loop(
         network,
         config,
-        lambda step: meta_gradient(network, source, config, distribution, group, step, learned),
+        lambda step: meta_gradient(network, source, config, distribution, group, step, learned, taught_by),
         validate,
         output,
         group,

@@ -11,6 +11,7 @@ from mzsr_lib.imaging import images, picture_files, resize
 from mzsr_lib.imaging.degradation import Degradation, DegradationPrior
 from mzsr_lib.imaging.kernels import KernelPrior
 from mzsr_lib.imaging.photographs import read_pictures
+from mzsr_lib.mzsr import tasks
 from mzsr_lib.mzsr.tasks import PatchSource, TaskDistribution, image_task, two_sets_task
 from mzsr_lib.runtime import generator_for
 
@@ -163,6 +164,27 @@ def test_a_task_uses_the_upscaler_it_is_given(make):
     assert same(task.query_input, nearest(degradation(task.query_target), degradation))
 
 
+@pytest.mark.parametrize("scale", [2, 3, 4])
+@pytest.mark.parametrize(("patch", "side"), [(27, None), (40, 9), (40, 40), (41, 20)])
+def test_a_teacher_gives_the_target_of_the_query_in_register(scale, patch, side):
+    seen = []
+
+    def teacher(lr, degradation):
+        seen.append(lr.shape[-1])
+        return lr.repeat_interleave(scale, -1).repeat_interleave(scale, -2)
+
+    source, patch = PatchSource([picture(190, 181)]), patch * scale
+    drawn = distribution("image", scale, patch=patch, query_patch=side)
+    taught, plain = drawn.sample(source, (0, 1), teacher=teacher), drawn.sample(source, (0, 1))
+    whole = distribution("image", scale, patch=patch).sample(source, (0, 1)).query_target
+    side = side or patch
+    expected = images.centre_crop(teacher(taught.degradation(whole), taught.degradation), side, 1)
+    assert same(taught.query_target, expected)
+    assert same(taught.query_input, plain.query_input)
+    assert same(taught.support_target, plain.support_target)
+    assert seen[0] <= side // scale + 2 + 2 * tasks.SURROUNDINGS, "a small query costs a small picture"
+
+
 @pytest.mark.parametrize("episode", ["two-sets", "image"])
 def test_a_task_belongs_to_its_key(device, episode):
     source = PatchSource([picture(60, 51)], device)
@@ -177,8 +199,8 @@ def test_a_task_belongs_to_its_key(device, episode):
 def test_the_share_of_bicubic_tasks(share, low, high):
     # 60 draws at 1/4: 15 expected, standard deviation 3.4.
     source = PatchSource([picture(24, 24)])
-    tasks = [distribution("image", bicubic_share=share, patches=1).sample(source, (0, i)) for i in range(60)]
-    assert low <= sum(task.degradation.mode == "bicubic" for task in tasks) <= high
+    drawn = [distribution("image", bicubic_share=share, patches=1).sample(source, (0, i)) for i in range(60)]
+    assert low <= sum(task.degradation.mode == "bicubic" for task in drawn) <= high
 
 
 def test_tasks_of_several_scales_come_equally_often():
