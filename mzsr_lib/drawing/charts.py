@@ -7,14 +7,16 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+import torch
 from matplotlib.axes import Axes
 
 from mzsr_lib.benchmark import measuring, published, tables
 from mzsr_lib.benchmark.measuring import Rows
 from mzsr_lib.benchmark.tables import DATASETS
-from mzsr_lib.drawing import labels
+from mzsr_lib.drawing import labels, plotting
 from mzsr_lib.drawing.style import FONT_SIZE, LINE, Drawing, colour
 from mzsr_lib.files import InputError
+from mzsr_lib.methods import catalogue
 from mzsr_lib.methods.catalogue import ENTRIES
 
 Points = list[tuple[float, float]]
@@ -162,6 +164,46 @@ def kernel_error(path: str | Path) -> Drawing:
     labels.share_heights(panels)
     labels.beside(panels[-1], ends, shades)
     return figure
+
+
+def wrong_kernel(path: str | Path, rival: str = "blind") -> Drawing:
+    """Draw how far updates end above or below a network that is told no kernel, for every true and every told one.
+
+    Parameters
+    ----------
+    path
+        Rows of benchmarks/wrong_kernel.py with one method that makes updates, and the rival.
+    rival
+        The method that is told nothing.
+
+    Raises
+    ------
+    InputError
+        If a method or a pair of kernels is missing.
+    """
+    rows = _rows(path, ("kernel", "told", "method", "steps", "psnr"))
+    updated = rows[(rows["steps"] > 0) & (rows["agree"] == "no")]
+    names = list(dict.fromkeys(rows["kernel"]))
+    blind = rows[rows["method"] == rival].groupby("kernel")["psnr"].mean()
+    table = updated.pivot_table(values="psnr", index="kernel", columns="told").reindex(index=names, columns=names)
+    gain = table.sub(blind, axis=0).reindex(index=names, columns=names)
+    titles = {(row["method"], row["steps"]) for row in updated.to_dict("records")}
+    if len(titles) != 1 or gain.isna().to_numpy().any():
+        raise InputError(f"{path} lacks {rival}, a pair of kernels, or a single method with updates: measure them.")
+    ((name, steps),) = titles
+    title = f"{catalogue.title(name, steps, False)}: dB above the {rival} network, which is told nothing"
+    shown = [_short(name) for name in names]
+    words = ("true kernel", "kernel that is told", title)
+    return plotting.heat_map(torch.tensor(gain.to_numpy()), shown, shown, *words)
+
+
+def _short(kernel: str) -> str:
+    """Return what is written for a kernel: its name, or the two variances (px^2) and the angle of three numbers."""
+    parts = kernel.split(",")
+    if len(parts) != 3:
+        return kernel
+    low, high, angle = (f"{float(part):g}" for part in parts)
+    return f"{low}, {high}\n{angle} rad"
 
 
 def _told(axes: Axes, means: Rows) -> tuple[dict, dict]:

@@ -255,6 +255,34 @@ def test_a_crop_outside_the_picture_is_refused(crop):
         showcase.cut(picture(64, 50), crop)
 
 
+def told_rows(cameras, gains):
+    """Rows of two pictures: ten updates told each camera, above a blind network of 30 dB by `gains`."""
+    return [
+        {"kernel": true, "told": told, "image": image, "method": method, "steps": steps, "psnr": psnr + more}
+        for true, line in zip(cameras, gains, strict=True)
+        for told, gain in zip(cameras, line, strict=True)
+        for image, psnr in (("a", 29.0), ("b", 31.0))
+        for method, steps, more in (("blind", 0, 0.0), ("mzsr", 10, gain))
+    ]
+
+
+def test_a_wrong_kernel_is_drawn_as_what_it_brings_beside_a_network_that_is_told_nothing(tmp_path):
+    gains = [[2.0, -1.0], [-0.5, 1.25]]
+    files.write_rows(tmp_path / "rows.csv", told_rows(["g0.2d", "4.0,1.0,-0.5"], gains))
+    figure = charts.wrong_kernel(tmp_path / "rows.csv")
+    (axes,) = figure.axes
+    close(axes.images[0].get_array(), gains, 1e-9)
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["g0.2d", "4, 1\n-0.5 rad"]
+
+
+@pytest.mark.parametrize("missing", [{"method": "blind"}, {"told": "bicubic", "kernel": "bicubic"}])
+def test_a_wrong_kernel_needs_every_pair_and_the_rival(tmp_path, missing):
+    rows = told_rows(["g0.2d", "bicubic"], [[1.0, 0.0], [0.0, 1.0]])
+    files.write_rows(tmp_path / "rows.csv", [each for each in rows if not missing.items() <= each.items()])
+    with pytest.raises(InputError, match="lacks blind, a pair of kernels"):
+        charts.wrong_kernel(tmp_path / "rows.csv")
+
+
 # What the benchmarks measure.
 
 
