@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from mzsr_lib.benchmark import measuring
 from mzsr_lib.imaging.photographs import Pictures
 from mzsr_lib.mzsr.pretraining import PretrainConfig
 from mzsr_lib.runtime import generator_for
@@ -73,6 +72,8 @@ def log(folder: Path) -> list[dict]:
 
 def spied(monkeypatch, seen: list, what=lambda job: job) -> list:
     """Note what is measured from now on, `what` of every job, in a list."""
+    from mzsr_lib.benchmark import measuring  # needs pandas, which a machine that trains need not have
+
     together = measuring.together
 
     def spy(jobs):
