@@ -71,7 +71,7 @@ def check_scale(scale: int, least: int = 2) -> int:
 
 def clip(image: Planes) -> Planes:
     """Clip to [0, 1]; infinite values become NaN, so that they are never taken for black or white."""
-    return torch.where(image.isinf(), torch.nan, image.clamp(0, 1))
+    return image.clamp(0, 1).masked_fill_(image.isinf(), torch.nan)
 
 
 def centre_crop(image: Planes, size: int, scale: int) -> OtherPlanes:

@@ -1,11 +1,13 @@
 """Changing a picture's size as MATLAB's ``imresize`` does, and differentiably."""
 
 import math
+from functools import partial
 
 import torch
 from torch.nn import functional as F
 
 from mzsr_lib.files import InputError
+from mzsr_lib.imaging import tiling
 from mzsr_lib.shapes import OtherPlanes, Planes, Tensor
 
 # The cubic reaches 2 source pixels when it enlarges and 2 * scale when it shrinks; a little more does no harm.
@@ -48,6 +50,10 @@ def upscale(image: Planes, scale: int) -> OtherPlanes:
     """
     if scale == 1:
         return image
+    return tiling.by_tiles(partial(_upscale, scale=scale), image, scale, REACH)
+
+
+def _upscale(image: Planes, scale: int) -> OtherPlanes:
     padded = pad_symmetric(image, REACH)
     # antialias=True is what selects a = -0.5; with False torch uses a = -0.75.
     size = (padded.shape[-2] * scale, padded.shape[-1] * scale)

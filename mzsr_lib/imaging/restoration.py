@@ -7,11 +7,13 @@ single image super-resolution using a new analytical solution for l2-l2 problems
 Nothing is divided by mu, so float32 is enough for any mu in use.
 """
 
+from functools import partial
+
 import torch
 from torch.nn import functional as F
 
 from mzsr_lib.files import InputError
-from mzsr_lib.imaging import resize
+from mzsr_lib.imaging import resize, tiling
 from mzsr_lib.imaging.degradation import Degradation
 from mzsr_lib.imaging.resize import cubic, mirror, pad_symmetric
 from mzsr_lib.shapes import Float, Kernels, OtherPlanes, Planes, Tensor
@@ -19,6 +21,8 @@ from mzsr_lib.shapes import Float, Kernels, OtherPlanes, Planes, Tensor
 MU = 1e-3  # trust in the prior, when nothing else is said
 # Low-resolution pixels of reflection around a picture, in which the wrap-around of the Fourier transform fades.
 PAD = 8
+# Low-resolution pixels around a piece, without those of the kernel, of which it is restored as in the whole picture.
+HALO = 24
 
 
 def upscale_aligned(lr: Planes, scale: int) -> OtherPlanes:
@@ -40,7 +44,7 @@ def upscale_aligned(lr: Planes, scale: int) -> OtherPlanes:
 def enlarge(lr: Planes, degradation: Degradation) -> OtherPlanes:
     """Enlarge without any blur being undone, in register with the sampling mode: the start x0 of the restoration."""
     if degradation.mode == "direct":
-        return upscale_aligned(lr, degradation.scale)
+        return tiling.by_tiles(partial(upscale_aligned, scale=degradation.scale), lr, degradation.scale, 3)
     return resize.upscale(lr, degradation.scale)
 
 
@@ -146,12 +150,58 @@ def restore(
     if not torch.is_tensor(mu) and not mu > 0:  # to look at a tensor would be to wait for the device
         raise InputError(f"The weight mu is {float(mu):g}: it must be positive.")
     x0 = enlarge(lr, degradation) if prior is None else prior
-    residual = lr - degradation.linear(x0)
+    residual = lr - _observed(x0, degradation)
     rows, columns = (mirror(size, PAD, _fast_length(size + 2 * PAD) - size - PAD, lr.device) for size in lr.shape[-2:])
-    padded = residual.index_select(-2, rows).index_select(-1, columns)
-    correction = least_squares(padded, composite_kernel(degradation).to(lr), degradation.scale, mu)
-    edge, (height, width) = PAD * degradation.scale, x0.shape[-2:]
-    return x0 + correction[..., edge : edge + height, edge : edge + width]
+    kernel, scale, (height, width) = composite_kernel(degradation).to(lr), degradation.scale, lr.shape[-2:]
+    pieces = list(tiling.tiles(height, width, 0, tiling.side(tiling.LARGE) // scale))
+    if height * width <= (tiling.side(tiling.LARGE) // scale) ** 2:
+        padded = residual.index_select(-2, rows).index_select(-1, columns)
+        correction = least_squares(padded, kernel, scale, mu)
+        edge = PAD * scale
+        return x0 + correction[..., edge : edge + scale * height, edge : edge + scale * width]
+    restored = x0.clone() if prior is not None else x0
+    for tile in tiling.watched(pieces, "restore"):
+        correction = _correction(residual, tile, (rows, columns), kernel, scale, mu)
+        tile.enlarged(scale).target(restored).add_(correction)
+    return restored
+
+
+def halo(kernel: Kernels, scale: int) -> int:
+    """Return how far, in low-resolution px, a restored pixel is felt to depend on others."""
+    return HALO + 2 * kernel.shape[-1] // scale
+
+
+def _observed(image: Planes, degradation: Degradation) -> OtherPlanes:
+    """Return `Degradation.linear` of a picture, from pieces of it if it is large."""
+    scale = degradation.scale
+    height, width = (size // scale for size in image.shape[-2:])
+    size, reach = tiling.side(tiling.LARGE) // scale, degradation.kernel.shape[-1] // scale + 6
+    if height * width <= size**2:
+        return degradation.linear(image)
+    seen = image.new_empty(*image.shape[:-2], height, width)
+    for tile in tiling.tiles(height, width, reach, size):
+        tile.target(seen).copy_(tile.trim(degradation.linear(tile.enlarged(scale).cut(image))))
+    return seen
+
+
+def _correction(
+    residual: Planes,
+    tile: tiling.Tile,
+    places: tuple[Tensor, Tensor],
+    kernel: Kernels,
+    scale: int,
+    mu: float | Float[Tensor, ""],
+) -> OtherPlanes:
+    """Return the part of `least_squares` for a tile, from a window of the periodic picture that has it as a whole."""
+    around = halo(kernel, scale)
+    cut = residual
+    for axis, core, line in zip((-2, -1), tile.core, places, strict=True):
+        length = core.stop - core.start
+        window = torch.arange(core.start - around, core.start - around + _fast_length(length + 2 * around))
+        cut = cut.index_select(axis, line[(window.to(line.device) + PAD) % len(line)])
+    edge = around * scale
+    rows, columns = (slice(edge, edge + scale * (core.stop - core.start)) for core in tile.core)
+    return least_squares(cut, kernel, scale, mu)[..., rows, columns]
 
 
 def _fast_length(length: int) -> int:

@@ -18,7 +18,7 @@ import torch
 from torch.nn import functional as F
 
 from mzsr_lib.files import InputError
-from mzsr_lib.imaging import resize, restoration
+from mzsr_lib.imaging import images, resize, restoration, tiling
 from mzsr_lib.imaging.degradation import Degradation
 from mzsr_lib.shapes import Images, OtherImages, OtherPlanes, Planes
 
@@ -38,12 +38,12 @@ def bilinear(lr: Images, degradation: Degradation) -> OtherImages:
 
 def bicubic(lr: Images, degradation: Degradation) -> OtherImages:
     """Enlarge as MATLAB does, the paper's "Bicubic"; see `resize.upscale`."""
-    return resize.upscale(lr, degradation.scale).clamp(0, 1)
+    return images.clip(resize.upscale(lr, degradation.scale))
 
 
 def aligned(lr: Images, degradation: Degradation) -> OtherImages:
     """Enlarge with the same cubic, in register with the sampling; see `restoration.enlarge`."""
-    return restoration.enlarge(lr, degradation).clamp(0, 1)
+    return images.clip(restoration.enlarge(lr, degradation))
 
 
 def adjoint(degradation: Degradation, lr: Planes) -> Callable[[Planes], OtherPlanes]:
@@ -96,7 +96,12 @@ def landweber(lr: Images, degradation: Degradation, steps: int = ITERATIONS) -> 
     """
     if steps < 1:
         raise InputError(f"Landweber's iteration takes {steps} steps: give at least 1.")
-    return descend(restoration.enlarge(lr, degradation), lr, degradation, steps).clamp(0, 1)
+
+    def work(piece: Images) -> OtherImages:
+        return images.clip(descend(restoration.enlarge(piece, degradation), piece, degradation, steps))
+
+    halo = restoration.halo(degradation.kernel, degradation.scale)
+    return tiling.by_tiles(work, lr, degradation.scale, halo, "descend")
 
 
 def descend(sr: Planes, lr: OtherPlanes, degradation: Degradation, steps: int) -> Planes:
@@ -109,4 +114,4 @@ def descend(sr: Planes, lr: OtherPlanes, degradation: Degradation, steps: int) -
 
 def tikhonov(lr: Images, degradation: Degradation, mu: float = MU) -> OtherImages:
     """Solve for the picture with the least ``|A x - lr|^2 + mu |x - x0|^2``; see `restoration.restore`."""
-    return restoration.restore(lr, degradation, mu).clamp(0, 1)
+    return images.clip(restoration.restore(lr, degradation, mu))

@@ -12,7 +12,7 @@ from tqdm import tqdm
 
 from mzsr_lib import fields
 from mzsr_lib.files import InputError
-from mzsr_lib.imaging import restoration
+from mzsr_lib.imaging import images, restoration
 from mzsr_lib.imaging.degradation import Degradation
 from mzsr_lib.imaging.images import check_scale
 from mzsr_lib.methods import catalogue, classical, self_ensemble, zero_shot
@@ -274,7 +274,7 @@ def agreed(sr: OtherImages, lr: Images, degradation: Degradation, mu: float = AG
     mu
         Trust in the method's picture; see `restoration.restore`.
     """
-    return restoration.restore(lr, degradation, mu, sr).clamp(0, 1)
+    return images.clip(restoration.restore(lr, degradation, mu, sr))
 
 
 def build_all(

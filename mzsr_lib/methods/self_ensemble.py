@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import torch
 
+from mzsr_lib.imaging import restoration, tiling
 from mzsr_lib.imaging.degradation import Degradation
 from mzsr_lib.mzsr.adaptation import Params, super_resolve
 from mzsr_lib.mzsr.inputs import Upscaler, bicubic_input
@@ -67,7 +68,12 @@ def ensemble(
     upscaler: Upscaler = bicubic_input,
 ) -> OtherImages:
     """Return the mean of the network's pictures over views of the low-resolution one (geometric self-ensemble)."""
-    return torch.stack(view_outputs(network, params, lr, degradation, views, upscaler)).mean(dim=0)
+
+    def work(piece: Images) -> OtherImages:
+        return torch.stack(view_outputs(network, params, piece, degradation, views, upscaler)).mean(dim=0)
+
+    halo = network.reach * upscaler.passes + restoration.halo(degradation.kernel, degradation.scale)
+    return tiling.by_tiles(work, lr, degradation.scale, halo, "ensemble")
 
 
 def view_outputs(

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import NamedTuple, cast
 
 import numpy as np
@@ -10,7 +11,7 @@ from torch.nn import functional as F
 from tqdm import tqdm
 
 from mzsr_lib.files import InputError
-from mzsr_lib.imaging import restoration
+from mzsr_lib.imaging import images, restoration, tiling
 from mzsr_lib.imaging.degradation import Degradation
 from mzsr_lib.imaging.images import crop_to_multiple
 from mzsr_lib.methods.self_ensemble import VIEWS, View, symmetries, turnings, view_outputs
@@ -214,11 +215,19 @@ def finish(
     network: SRNetwork, params: Params, lr: Images, degradation: Degradation, config: ZeroShotConfig
 ) -> OtherImages:
     """Return the picture: the back-projected outputs over the views, their median, back-projected once more."""
+    halo = network.reach + restoration.halo(degradation.kernel, degradation.scale)
+    work = partial(_finish, network, params, degradation=degradation, config=config)
+    return tiling.by_tiles(work, lr, degradation.scale, halo, "finish")
+
+
+def _finish(
+    network: SRNetwork, params: Params, lr: Images, degradation: Degradation, config: ZeroShotConfig
+) -> OtherImages:
     views = symmetries(degradation) if config.ensemble else VIEWS[:1]
     count = config.back_projections_for(degradation)
 
     def agreeing(sr: OtherImages) -> OtherImages:
-        return restoration.back_project(sr, lr, degradation, count).clamp(0, 1)
+        return images.clip(restoration.back_project(sr, lr, degradation, count))
 
     outputs = [agreeing(sr) for sr in view_outputs(network, params, lr, degradation, views)]
     ordered = torch.stack(outputs).sort(dim=0).values

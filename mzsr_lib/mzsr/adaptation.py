@@ -9,10 +9,11 @@ from torch.func import functional_call, grad_and_value
 from torch.nn import functional as F
 
 from mzsr_lib.files import InputError
+from mzsr_lib.imaging import images, tiling
 from mzsr_lib.imaging.degradation import Degradation
+from mzsr_lib.imaging.tiling import SIZE, Tile, tiles
 from mzsr_lib.mzsr.inputs import Upscaler, bicubic_input, run_passes
 from mzsr_lib.mzsr.networks import Network
-from mzsr_lib.mzsr.tiling import SIZE, Tile, tiles
 from mzsr_lib.runtime import autocast
 from mzsr_lib.shapes import Images, OtherImages, Tensor
 
@@ -98,17 +99,23 @@ def loss_of(network: Network, params: Params, pair: Pair, border: int = 0) -> Te
     return F.l1_loss(output.to(wanted), wanted)
 
 
+def _tiles(network: Network, height: int, width: int, size: int | None) -> Iterator[Tile]:
+    return tiles(height, width, network.reach, size or tiling.side(SIZE))
+
+
 def _piece(tile: Tile, inputs: Images) -> OtherImages:
     """Return the window of a tile, in the layout in which convolutions are fastest."""
     return tile.cut(inputs).contiguous(memory_format=torch.channels_last)
 
 
-def loss_and_gradient(network: Network, params: Params, pair: Pair, size: int = SIZE) -> tuple[Tensor, list[Tensor]]:
-    """Return `loss_of` and its gradient by `params`, computed in tiles of `size` px so that memory stays bounded."""
+def loss_and_gradient(
+    network: Network, params: Params, pair: Pair, size: int | None = None
+) -> tuple[Tensor, list[Tensor]]:
+    """Return `loss_of` and its gradient by `params`, computed in tiles of `size` px (512) so that memory stays bounded."""
     inputs, targets = pair
     total, grads = targets.new_zeros(()), [torch.zeros_like(p) for p in params.values()]
     height, width = inputs.shape[-2:]
-    for tile in tiles(height, width, network.reach, size):
+    for tile in tiling.watched(_tiles(network, height, width, size), "learn"):
         large = tile.enlarged(network.factor)
         wanted = large.target(targets)
         output = large.trim(output_of(network, params, _piece(tile, inputs)))
@@ -225,24 +232,24 @@ def super_resolve(
     lr: Images,
     degradation: Degradation,
     upscaler: Upscaler = bicubic_input,
-    size: int = SIZE,
+    size: int | None = None,
 ) -> OtherImages:
     """Return the network's picture (1, 3, scale * h, scale * w) after its last pass, finished and clipped to [0, 1].
 
-    It is computed in tiles of `size` px a side.
+    It is computed in tiles of `size` px a side, by default 512. What is not finite becomes NaN.
     """
     with torch.no_grad():
         *_, (_, sr) = run_passes(_whole(network.at(degradation.scale), params, size), lr, degradation, upscaler)
-        return upscaler.finish(lr, degradation, sr).clamp(0, 1)
+        return images.clip(upscaler.finish(lr, degradation, sr))
 
 
-def _whole(network: Network, params: Params, size: int = SIZE) -> Callable[[Images], Images]:
+def _whole(network: Network, params: Params, size: int | None = None) -> Callable[[Images], Images]:
     """Return the network with these parameters as a function of whole pictures of any size."""
 
     def run(inputs: Images) -> OtherImages:
         height, width = inputs.shape[-2:]
         output = inputs.new_empty(*inputs.shape[:-2], network.factor * height, network.factor * width)
-        for tile in tiles(height, width, network.reach, size):
+        for tile in tiling.watched(_tiles(network, height, width, size), "network"):
             large = tile.enlarged(network.factor)
             large.target(output).copy_(large.trim(output_of(network, params, _piece(tile, inputs))))
         return output
