@@ -111,7 +111,7 @@ def _piece(tile: Tile, inputs: Images) -> OtherImages:
 def loss_and_gradient(
     network: Network, params: Params, pair: Pair, size: int | None = None
 ) -> tuple[Tensor, list[Tensor]]:
-    """Return `loss_of` and its gradient by `params`, computed in tiles of `size` px (512) so that memory stays bounded."""
+    """Return `loss_of` and its gradient by `params`, in tiles of `size` px, by default 512: memory stays bounded."""
     inputs, targets = pair
     total, grads = targets.new_zeros(()), [torch.zeros_like(p) for p in params.values()]
     height, width = inputs.shape[-2:]
