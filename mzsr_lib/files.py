@@ -92,6 +92,11 @@ def read_rows(path: str | Path) -> list[dict[str, str]]:
         return list(csv.DictReader(line for line in handle if not line.startswith("#")))
 
 
+def printable(name: str) -> str:
+    """Return the name of a file as a text for rows and screens: UTF-8 whatever the locale says, and in one line."""
+    return " ".join(name.encode("utf-8", "surrogateescape").decode("utf-8", "replace").split())
+
+
 def git_commit() -> str:
     """Return the commit of the source tree this library runs from, or ``"unknown"`` outside one.
 

@@ -19,7 +19,15 @@ Kernel = Annotated[
     arg(
         metavar="KERNEL",
         help="Blur kernel on the high-resolution grid: g0.2d, g2.0d, gani_d, g1.3b or bicubic; or three numbers such "
-        "as 4.0,1.0,-0.5 (two variances in px^2 and an angle in radians); or a .mat, .npy or .png file.",
+        "as 4.0,1.0,-0.5 (two variances in px^2 and an angle in radians); or a .mat, .npy or .png file, of which "
+        "FILE:NAME is one array and FILE:3 one entry, counted from 0.",
+    ),
+]
+Convention = Annotated[
+    Literal["correlate", "convolve"],
+    arg(
+        help="How the kernel of a file is laid on the picture: as it is (scipy's correlate, ZSSR, KernelGAN, MZSR), or "
+        "turned by 180 degrees first (scipy's convolve, KAIR, USRNet)."
     ),
 ]
 Scale = Annotated[Literal[2, 3, 4], arg(help="Size of the high resolution / size of the low resolution.")]
@@ -70,6 +78,7 @@ def degrade(
     lr: Annotated[Positional[Path], arg(metavar="LR", help="The file to write; its ending names the format.")],
     *,
     kernel: Kernel,
+    kernel_convention: Convention = "correlate",
     scale: Scale = 2,
     mode: Mode = None,
     noise: Annotated[
@@ -84,16 +93,17 @@ def degrade(
     """
     from mzsr_lib import runtime
     from mzsr_lib.imaging import kernel_files, picture_files
-    from mzsr_lib.imaging.degradation import from_setting
+    from mzsr_lib.imaging.degradation import from_setting, remarks
 
     picture_files.check_suffix(lr)
     where = runtime.pick_device(device)
-    degradation = from_setting(kernel_files.parse(kernel), scale, mode, noise).to(where)
+    setting = kernel_files.parse(kernel, kernel_convention)
+    degradation = from_setting(setting, scale, mode, noise).to(where)
     picture, cut = picture_files.crop(picture_files.read(hr), scale)
     degradation.check(picture.image)
     picture_files.check_output(lr, picture)
-    if cut:
-        note(cut)
+    for sentence in (*remarks(setting, degradation), *([cut] if cut else [])):
+        note(sentence)
     _write(lr, picture_files.degrade(picture, degradation, seed))
 
 
@@ -102,6 +112,7 @@ def upscale(
     sr: Annotated[Positional[Path], arg(metavar="SR", help="The file to write; its ending names the format.")],
     *,
     kernel: Kernel,
+    kernel_convention: Convention = "correlate",
     scale: Scale = 2,
     steps: Annotated[
         int | None,
@@ -135,7 +146,9 @@ def upscale(
     picture_files.check_output(sr, picture)
     said = None if agree else False
     place = (scale, method, steps, said, weights, mode, ensemble, seed, device)
-    larger = upscaling.upscale(picture, kernel, *place, precision, progress=True, say=note)
+    larger = upscaling.upscale(
+        picture, kernel, *place, precision, progress=True, say=note, convention=kernel_convention
+    )
     _write(sr, cast("Picture", larger))
 
 
@@ -152,6 +165,7 @@ def evaluate(
     folder: Annotated[Positional[Path], arg(metavar="DIR", help="Folder of high-resolution pictures.")],
     *,
     kernel: Kernel,
+    kernel_convention: Convention = "correlate",
     scale: Scale = 2,
     method: Methods = ("mzsr",),
     steps: Annotated[
@@ -175,11 +189,11 @@ def evaluate(
     from mzsr_lib import files, runtime
     from mzsr_lib.benchmark import evaluation, measuring
     from mzsr_lib.imaging import kernel_files, picture_files
-    from mzsr_lib.imaging.degradation import from_setting
+    from mzsr_lib.imaging.degradation import from_setting, remarks
     from mzsr_lib.methods import registry
 
     picture_files.paths_in(folder)
-    setting = kernel_files.parse(kernel)
+    setting = kernel_files.parse(kernel, kernel_convention)
     setting = setting._replace(mode=mode or setting.mode)
     degradation = from_setting(setting, scale)
     chosen = catalogue.choices(method, steps, agree or None)
@@ -187,9 +201,9 @@ def evaluate(
     methods = registry.build_all(chosen, options)
     if output:
         files.check_writable(output)
-    for doubt in dict.fromkeys(registry.doubt(built, degradation) for built in methods):
-        if doubt:
-            note(doubt)
+    doubts = filter(None, (registry.doubt(built, degradation) for built in methods))
+    for sentence in dict.fromkeys([*remarks(setting, degradation), *doubts]):
+        note(sentence)
     rows = evaluation.evaluate(folder, setting, methods, progress=True)
     print(evaluation.table(evaluation.means(rows)))
     if output:

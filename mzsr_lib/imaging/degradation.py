@@ -1,5 +1,6 @@
 """What the camera does: blur, subsample, add noise, round to 8 bits (paper, Equation 1)."""
 
+import math
 from dataclasses import dataclass, replace
 from typing import get_args
 
@@ -8,12 +9,14 @@ from torch.nn import functional as F
 
 from mzsr_lib import fields
 from mzsr_lib.files import InputError
+from mzsr_lib.imaging import resize
 from mzsr_lib.imaging.images import check_scale, crop_to_multiple, round_to_8_bits
-from mzsr_lib.imaging.kernels import KernelPrior, Mode, OneKernel, Setting
+from mzsr_lib.imaging.kernels import KernelPrior, Mode, OneKernel, Setting, moments
 from mzsr_lib.imaging.resize import downscale, pad_symmetric
 from mzsr_lib.shapes import Kernels, OtherPlanes, Planes
 
 MODES = get_args(Mode)
+OFF_CENTRE = 0.1  # px: from here on the mass of a kernel lies off its centre
 
 
 def blur(image: Planes, kernel: Kernels, stride: int = 1) -> OtherPlanes:
@@ -62,17 +65,57 @@ class Degradation:
     kernel: Kernels
     scale: int = 2
     mode: Mode = "direct"
-    noise: float = 0.0
+    noise: fields.Share = 0.0
 
     def __post_init__(self):
         check_scale(self.scale, least=1)
         fields.check(self)
-        if self.noise < 0:
-            raise InputError(f"The noise is {self.noise}: a standard deviation cannot be negative.")
 
     def to(self, device: torch.device | str) -> "Degradation":
         """Return the same degradation with its kernel on `device`."""
         return replace(self, kernel=self.kernel.to(device))
+
+    @property
+    def offset(self) -> tuple[float, float]:
+        """How many px right of and below its centre pixel the mass of the one kernel lies; less than 0.1 px is none.
+
+        Files of ZSSR and KernelGAN have (scale - 1) / 2 on purpose: with it, low-resolution pixel i lies in the middle
+        of the high-resolution pixels that it covers, although every scale-th one is kept.
+        """
+        x, y = moments(self.kernel)[0].tolist()
+        return (x, y) if max(abs(x), abs(y)) > OFF_CENTRE else (0.0, 0.0)
+
+    def centred(self) -> "Degradation":
+        """Return the same degradation with its one kernel moved so that its mass lies at its centre.
+
+        A picture degraded by it is that of the other kernel, of a scene moved by `offset`. By half pixels the kernel is
+        moved with Keys' cubic, which leaves its width as it is.
+        """
+        x, y = self.offset
+        if (x, y) == (0.0, 0.0):
+            return self
+        edge = math.ceil(max(abs(x), abs(y))) + 3
+        moved = resize.shift(F.pad(self.kernel, (edge,) * 4)[None, None], -x, -y)[0, 0]
+        inner = moved[edge:-edge, edge:-edge]
+        kept = inner if (moved.abs().sum() - inner.abs().sum()) < 1e-3 else moved
+        return replace(self, kernel=kept / kept.sum())
+
+    def remark(self) -> str | None:
+        """Say in one sentence that the kernel's mass lies off its centre, and what follows; None when it does not."""
+        x, y = self.offset
+        if (x, y) == (0.0, 0.0):
+            return None
+        wanted = (self.scale - 1) / 2
+        if max(abs(x - wanted), abs(y - wanted)) < OFF_CENTRE and self.mode == "direct":
+            return (
+                f"The kernel's mass lies {wanted:g} px, (scale - 1) / 2, right of and below its centre, as in files of "
+                "ZSSR and KernelGAN: networks trained with centred kernels are told it centred, and their pictures are "
+                "moved back, so that the result is in register."
+            )
+        return (
+            f"The kernel's mass lies {x:.1f} px right of and {y:.1f} px below its centre: networks trained with "
+            "centred kernels are told it centred, and their pictures are moved back, so that the result is in register."
+        )
 
     def part(self, which: slice) -> "Degradation":
         """Return the degradation of some pictures of the batch."""
@@ -175,3 +218,8 @@ class DegradationPrior:
 def from_setting(setting: Setting, scale: int = 2, mode: Mode | None = None, noise: float = 0.0) -> Degradation:
     """Return the degradation of a kernel setting; `mode` overrides the setting's own."""
     return Degradation(setting.kernel, scale, mode or setting.mode, noise)
+
+
+def remarks(setting: Setting, degradation: Degradation) -> list[str]:
+    """Return the sentences that a user should read of a kernel: how it was read, and where its mass lies."""
+    return [sentence for sentence in (setting.note, degradation.remark()) if sentence]

@@ -1,5 +1,7 @@
 """Blur kernels: anisotropic Gaussians from a covariance, the paper's four, and its prior."""
 
+import functools
+import hashlib
 import math
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
@@ -17,11 +19,34 @@ TEST_SIZE = 21
 
 
 class Setting(NamedTuple):
-    """A blur kernel and the way of subsampling that goes with it: ``"direct"`` or ``"bicubic"``."""
+    """A blur kernel and the way of subsampling that goes with it: ``"direct"`` or ``"bicubic"``.
+
+    Attributes
+    ----------
+    name
+        What it is called. Two kernels may have the same name: see `fingerprint`.
+    kernel
+        (k, k), on the high-resolution grid.
+    mode
+        How pixels are dropped after the blur.
+    origin
+        What the kernel was made of, if that tells it better than its numbers: those of a Gaussian, which are computed,
+        differ in their last digit from one processor to another.
+    note
+        What a user should know of how it was read, in a sentence, or an empty text.
+    """
 
     name: str
     kernel: Kernel
     mode: Mode
+    origin: str = ""
+    note: str = ""
+
+    @property
+    def fingerprint(self) -> str:
+        """Twelve characters that are the same for the same kernel, whatever its name and the sampling."""
+        content = self.kernel.cpu().numpy().tobytes()
+        return hashlib.sha256(self.origin.encode() or content).hexdigest()[:12]
 
 
 def covariance(lambda1: float | Eigenvalues, lambda2: float | Eigenvalues, theta: float | Eigenvalues) -> Covariances:
@@ -136,12 +161,9 @@ class KernelPrior:
 
         The kernel's second moments are compared with the eigenvalues of the prior, with five per
         cent to spare; its narrowest kernel counts as it is on a grid, where 0.2 px^2 becomes 0.14.
+        Where its mass lies does not matter: see `degradation.Degradation.centred`.
         """
-        mean, cov = moments(kernel)
-        small, large = (float(v) for v in torch.linalg.eigvalsh(cov))
-        shift = float(mean.norm())
-        if shift > 0.5:
-            return f"The kernel's centre of mass lies {shift:.1f} px from its centre pixel: the result shifts."
+        small, large = (float(v) for v in torch.linalg.eigvalsh(moments(kernel)[1]))
         narrowest = moments(gaussian_kernel(covariance(self.low, self.low, 0.0), self.size))[1][0, 0]
         if small < float(narrowest) * 0.95 or large > self.high * 1.05:
             return (
@@ -177,17 +199,33 @@ class OneKernel:
         return None
 
 
-def _gaussian(lambda1: float, lambda2: float, theta: float) -> Kernel:
-    return gaussian_kernel(covariance(lambda1, lambda2, theta), TEST_SIZE)
+def gaussian_text(lambda1: float, lambda2: float, theta: float) -> str:
+    """Return one text for a Gaussian however its numbers were written, the `Setting.origin` of its kernel."""
+    return f"gaussian {float(lambda1)!r} {float(lambda2)!r} {float(theta)!r}"
+
+
+def _gaussian(name: str, lambda1: float, lambda2: float, theta: float, mode: Mode = "direct") -> Setting:
+    kernel = gaussian_kernel(covariance(lambda1, lambda2, theta), TEST_SIZE)
+    return Setting(name, kernel, mode, gaussian_text(lambda1, lambda2, theta))
 
 
 def named() -> dict[str, Setting]:
     """Return the paper's settings by name: its four test kernels (Table 2) and plain bicubic (Table 1)."""
     settings = (
-        Setting("g0.2d", _gaussian(0.2, 0.2, 0.0), "direct"),
-        Setting("g2.0d", _gaussian(2.0, 2.0, 0.0), "direct"),
-        Setting("gani_d", _gaussian(4.0, 1.0, -0.5), "direct"),
-        Setting("g1.3b", _gaussian(1.3, 1.3, 0.0), "bicubic"),
+        _gaussian("g0.2d", 0.2, 0.2, 0.0),
+        _gaussian("g2.0d", 2.0, 2.0, 0.0),
+        _gaussian("gani_d", 4.0, 1.0, -0.5),
+        _gaussian("g1.3b", 1.3, 1.3, 0.0, "bicubic"),
         Setting("bicubic", torch.ones(1, 1), "bicubic"),
     )
     return {setting.name: setting for setting in settings}
+
+
+@functools.cache
+def _paper() -> dict[tuple[str, Mode], str]:
+    return {(setting.fingerprint, setting.mode): name for name, setting in named().items()}
+
+
+def paper_name(fingerprint: str, mode: Mode) -> str | None:
+    """Return what the paper calls the kernel of a `Setting.fingerprint` in a sampling, or None: names do not count."""
+    return _paper().get((fingerprint, mode))

@@ -83,15 +83,21 @@ def downscale(image: Planes, scale: int) -> OtherPlanes:
     return small[..., REACH:-REACH, REACH:-REACH]
 
 
-def shift(image: Planes, offset: float) -> Planes:
-    """Move a picture right and down by a number of px, between pixels with Keys' cubic; the border is mirrored."""
-    whole = math.floor(offset)
-    # Output p is the input at p - offset: the four pixels around that place, from p - whole - 2 on.
-    taps = cubic(torch.arange(-2, 2, device=image.device, dtype=image.dtype) + (offset - whole))
-    pad, channels = abs(whole) + 3, image.shape[1]
-    rows, columns = (slice(start, start + size + 3) for start, size in ((pad - whole - 2, n) for n in image.shape[-2:]))
-    weights = torch.outer(taps, taps).expand(channels, 1, -1, -1)
-    return F.conv2d(pad_symmetric(image, pad)[..., rows, columns], weights, groups=channels)
+def shift(image: Planes, right: float, down: float | None = None) -> Planes:
+    """Move a picture by a number of px, between pixels with Keys' cubic; the border is mirrored.
+
+    It moves as far down as right if nothing else is said. By whole numbers it moves as it is.
+    """
+    down = right if down is None else down
+    pad, channels = max(abs(math.floor(offset)) for offset in (right, down)) + 3, image.shape[1]
+    parts, taps = [], []
+    for offset, size in ((down, image.shape[-2]), (right, image.shape[-1])):
+        # Output p is the input at p - offset: the four pixels around that place, from p - whole - 2 on.
+        whole = math.floor(offset)
+        taps.append(cubic(torch.arange(-2, 2, device=image.device, dtype=image.dtype) + (offset - whole)))
+        parts.append(slice(pad - whole - 2, pad - whole - 2 + size + 3))
+    weights = torch.outer(*taps).expand(channels, 1, -1, -1)
+    return F.conv2d(pad_symmetric(image, pad)[..., parts[0], parts[1]], weights, groups=channels)
 
 
 def fit(image: Planes, height: int, width: int) -> OtherPlanes:

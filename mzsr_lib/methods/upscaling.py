@@ -11,7 +11,8 @@ import torch
 
 from mzsr_lib.files import InputError
 from mzsr_lib.imaging import estimation, images, kernel_files, picture_files
-from mzsr_lib.imaging.degradation import from_setting
+from mzsr_lib.imaging.degradation import from_setting, remarks
+from mzsr_lib.imaging.kernel_files import Convention
 from mzsr_lib.imaging.kernels import Mode, Setting
 from mzsr_lib.imaging.picture_files import Picture
 from mzsr_lib.methods import catalogue, registry
@@ -37,6 +38,7 @@ def upscale(
     precision: Precision | Literal["auto"] = "auto",
     progress: bool = False,
     say: Callable[[str], None] = warnings.warn,
+    convention: Convention = "correlate",
 ) -> Picture | OtherImages | np.ndarray:
     """Return a picture `scale` times as large, with the blur of its kernel undone.
 
@@ -72,7 +74,9 @@ def upscale(
     progress
         Show a bar for the updates.
     say
-        Is told the estimated blur, and why a kernel is to be doubted; by default these are warnings.
+        Is told the estimated blur, how a kernel was read, and why it is to be doubted; by default these are warnings.
+    convention
+        Of a kernel that is a file or an array, see `kernel_files.parse`.
 
     Returns
     -------
@@ -91,13 +95,15 @@ def upscale(
     torch.Size([1, 3, 96, 80])
     """
     given, where = _read(picture), pick_device(str(device))
-    setting = estimated(given, scale, mode, say) if _is_estimate(kernel) else _setting(kernel)
+    setting = estimated(given, scale, mode, say) if _is_estimate(kernel) else _setting(kernel, convention)
     degradation = from_setting(setting, scale, mode).to(where)
     choice = catalogue.parse(method, steps, agree)
     if agree is None and catalogue.entry_of(choice.method).agrees and not _is_estimate(kernel):
         choice = replace(choice, agree=True)
     built = registry.build(choice, Options(weights, where, scale, precision, seed, progress, ensemble))
     picture_files.check_size(given, degradation)
+    for sentence in remarks(setting, degradation):
+        say(sentence)
     if sentence := registry.doubt(built, degradation) or doubt(kernel, choice.method):
         say(sentence)
     result = picture_files.upscale(given, built, degradation)
@@ -118,13 +124,15 @@ def _read(picture: str | Path | Picture | Images | np.ndarray) -> Picture:
     return picture if isinstance(picture, Picture) else picture_files.read(picture)
 
 
-def _setting(kernel: str | Path | Setting | Kernel | np.ndarray) -> Setting:
+def _setting(kernel: str | Path | Setting | Kernel | np.ndarray, convention: Convention) -> Setting:
     if isinstance(kernel, Setting):
         return kernel
     if isinstance(kernel, str | Path):
-        return kernel_files.parse(str(kernel))
+        return kernel_files.parse(str(kernel), convention)
     values = kernel.detach().cpu().numpy() if isinstance(kernel, torch.Tensor) else kernel
-    return Setting("given", kernel_files.normalise(values), "direct")
+    notes: list[str] = []
+    given = kernel_files.turned(kernel_files.normalise(values, notes=notes), convention)
+    return Setting("given", given, "direct", note=" ".join(notes))
 
 
 def estimated(picture: Picture, scale: int, mode: Mode | None, say: Callable[[str], None]) -> Setting:

@@ -34,7 +34,7 @@ def given(tmp_path):
     picture_files.save(folder / "tiny.png", picture(19, 60))
     (folder / "text.png").write_text("no picture\n")
     Image.new("CMYK", (60, 60)).save(folder / "cmyk.jpg")
-    np.save(folder / "even.npy", np.ones((4, 4)))
+    np.save(folder / "huge.npy", np.full((5, 5), 1e308))
     np.save(folder / "zero.npy", np.zeros((5, 5)))
     np.save(folder / "delta.npy", np.ones((1, 1)))
     np.save(folder / "box.npy", np.ones((3, 3)))
@@ -131,7 +131,10 @@ WRONG = [
     ("degrade GIVEN/text.png lr.png --kernel g2.0d", "not a picture"),
     ("degrade GIVEN/cmyk.jpg lr.png --kernel g2.0d", "CMYK"),
     ("degrade GIVEN/tiny.png lr.png --kernel g2.0d", "smaller than the 21 x 21 kernel"),
-    ("degrade GIVEN/good.png lr.png --kernel GIVEN/even.npy", "odd size"),
+    ("degrade GIVEN/good.png lr.png --kernel GIVEN/huge.npy", "sums to inf"),
+    ("degrade GIVEN/good.png lr.png --kernel 4,1,1e308", "cannot be computed"),
+    ("degrade GIVEN/good.png lr.png --kernel GIVEN/box.npy --noise nan", "noise is nan"),
+    ("degrade GIVEN/good.png lr.png --kernel GIVEN/box.npy --noise 1e308", "noise is 1e+308"),
     ("degrade GIVEN/good.png lr.png --kernel GIVEN/zero.npy", "sums to 0"),
     ("degrade GIVEN/good.png lr.png --kernel GIVEN/none.npy", "no kernel file"),
     ("degrade GIVEN/good.png lr.png --kernel g9.9d", "no kernel 'g9.9d'"),

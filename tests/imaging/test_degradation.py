@@ -172,3 +172,38 @@ def test_bicubic_on_set5_is_the_published_number(data_dir, name):
     ]
     scores = [metrics.protocol_psnr(resize.upscale(degrade(hr), 2), hr, 2) for hr in pictures]
     assert math.isclose(np.mean(scores), PUBLISHED[name], abs_tol=0.02)
+
+
+def gaussian(size: int, centre: float, cov=((3.0, 1.2), (1.2, 1.5))) -> torch.Tensor:
+    """A Gaussian whose mass lies at pixel (centre, centre), which need not be the middle one, nor whole."""
+    y, x = torch.meshgrid(*[torch.arange(size, dtype=torch.float64) - centre] * 2, indexing="ij")
+    (a, b), (_, c) = torch.linalg.inv(torch.tensor(cov, dtype=torch.float64)).tolist()
+    kernel = torch.exp(-(a * x * x + 2 * b * x * y + c * y * y) / 2)
+    return (kernel / kernel.sum()).float()
+
+
+@pytest.mark.parametrize("offset", [0.5, 1.0, 1.5, -0.5])
+def test_a_kernel_is_centred_with_its_width(offset):
+    camera = Degradation(gaussian(19, 9 + offset), 2)
+    close(torch.tensor(camera.offset), [offset, offset], 1e-3)
+    centred = camera.centred()
+    assert centred.offset == (0.0, 0.0) and centred.kernel.shape == camera.kernel.shape
+    close(centred.kernel, gaussian(19, 9), 6e-3 if offset % 1 else 1e-6)
+    close(kernels.moments(centred.kernel)[1], [[3.0, 1.2], [1.2, 1.5]], 0.05)
+    assert Degradation(gaussian(19, 9.04)).centred().offset == (0.0, 0.0)
+
+
+def test_a_kernel_whose_mass_lies_at_its_edge_gets_a_larger_grid():
+    corner = torch.zeros(5, 5)
+    corner[:2, :2] = 0.25
+    centred = Degradation(corner).centred().kernel
+    close(kernels.moments(centred)[0], [0.0, 0.0], 1e-5)
+    assert centred.sum() == pytest.approx(1) and centred.shape[-1] % 2 == 1
+
+
+@pytest.mark.parametrize(
+    ("scale", "x", "word"), [(2, 0.5, "as in files of ZSSR and KernelGAN"), (3, 0.5, "0.5 px right")]
+)
+def test_what_is_said_of_a_kernel_off_its_centre(scale, x, word):
+    assert word in Degradation(gaussian(19, 9 + x), scale).remark()
+    assert Degradation(gaussian(19, 9), scale).remark() is None

@@ -6,8 +6,6 @@ import numpy as np
 import pytest
 import torch
 from helpers import close
-from PIL import Image
-from scipy.io import savemat
 
 from mzsr_lib.files import InputError
 from mzsr_lib.imaging import kernel_files, kernels
@@ -175,10 +173,10 @@ def test_a_kernel_outside_the_prior_is_doubted(name, inside):
     assert KernelPrior(low=0.2).doubt(kernels.named()[name].kernel) is None
 
 
-def test_too_wide_and_shifted_kernels_are_doubted():
+def test_too_wide_kernels_are_doubted_and_shifted_ones_are_not():
     wide = kernels.gaussian_kernel(kernels.covariance(6.0, 2.0, 0.0), 31)
     assert "6.00 and 2.00 px^2" in KernelPrior().doubt(wide)
-    assert "2.0 px from its centre" in KernelPrior().doubt(kernels.named()["g2.0d"].kernel.roll(2, 1))
+    assert KernelPrior().doubt(kernels.named()["g2.0d"].kernel.roll(2, 1)) is None
 
 
 def test_numbers_are_a_kernel():
@@ -192,7 +190,9 @@ def test_a_wide_kernel_gets_a_wide_grid():
     assert kernel.shape == (61, 61)  # three standard deviations of 10 px to each side
 
 
-BAD_NUMBERS = ["1,2,0", "4,0,0", "4,-1,0", "nan,1,0", "4,1,inf", "a,b,c", "400,1,0", "1,2", "g3.0d", ""]
+BAD_NUMBERS = ["1,2,0", "4,0,0", "4,-1,0", "nan,1,0", "4,1,inf", "a,b,c", "400,1,0", "1e300,1,0", "1,2", "g3.0d", ""]
+# Numbers of which single precision makes nothing, or a wrong angle without a word.
+BAD_NUMBERS += ["4,1,1e308", "4,1,123456789", "9,1e-7,0.785398", "1e-30,1e-30,0"]
 
 
 @pytest.mark.parametrize("text", BAD_NUMBERS)
@@ -201,70 +201,6 @@ def test_what_is_no_kernel_is_one_sentence(text):
         kernel_files.parse(text)
     assert text in str(caught.value)
     assert "\n" not in str(caught.value)
-
-
-def write_kernel(path, array: np.ndarray) -> None:
-    if path.suffix == ".npy":
-        np.save(path, array)
-    elif path.suffix == ".mat":
-        savemat(path, {"note": np.ones((1, 2)), "Kernel": array, "name": "a kernel"})
-    else:
-        Image.fromarray(array.astype(np.uint16)).save(path)
-
-
-@pytest.mark.parametrize("suffix", kernel_files.FILE_SUFFIXES)
-def test_a_kernel_file_is_read_and_normalised(tmp_path, suffix):
-    path = tmp_path / f"mine{suffix}"
-    write_kernel(path, uneven())
-    setting = kernel_files.parse(str(path))
-    assert (setting.name, setting.mode) == ("mine", "direct")
-    assert setting.kernel.dtype == torch.float32
-    close(setting.kernel, uneven() / uneven().sum(), 1e-7)
-
-
-def test_a_picture_of_a_kernel_may_have_colours(tmp_path):
-    grey = uneven(3).astype(np.uint8)
-    Image.fromarray(np.stack([grey] * 3, -1)).save(tmp_path / "a.png")
-    close(kernel_files.load(tmp_path / "a.png"), grey / grey.sum(), 1e-7)
-
-
-def broken() -> dict[str, tuple[np.ndarray, str]]:
-    with_nan = uneven()
-    with_nan[0, 0] = np.nan
-    return {
-        "even": (uneven(4), "needs an odd size"),
-        "oblong": (np.ones((3, 5)), "must be a square"),
-        "line": (np.ones(5), "must be a square"),
-        "zero": (np.zeros((3, 3)), "positive sum"),
-        "negative": (-uneven(), "positive sum"),
-        "nan": (with_nan, "must be finite"),
-        "text": (np.full((3, 3), "a"), "must be real numbers"),
-        "complex": (uneven() * 1j, "must be real numbers"),
-    }
-
-
-@pytest.mark.parametrize("case", broken())
-def test_what_cannot_blur_is_refused(tmp_path, case):
-    array, message = broken()[case]
-    np.save(tmp_path / "a.npy", array)
-    with pytest.raises(InputError, match=message):
-        kernel_files.load(tmp_path / "a.npy")
-
-
-@pytest.mark.parametrize("suffix", kernel_files.FILE_SUFFIXES)
-def test_a_broken_kernel_file_is_one_sentence(tmp_path, suffix):
-    path = tmp_path / f"a{suffix}"
-    with pytest.raises(InputError, match="no kernel file"):
-        kernel_files.load(path)
-    path.write_bytes(b"this is not a kernel")
-    with pytest.raises(InputError, match="cannot be read"):
-        kernel_files.load(path)
-
-
-def test_a_mat_file_without_numbers_is_one_sentence(tmp_path):
-    savemat(tmp_path / "a.mat", {"name": "no numbers"})
-    with pytest.raises(InputError, match="no two-dimensional array"):
-        kernel_files.load(tmp_path / "a.mat")
 
 
 def test_the_prior_of_a_specialist_is_one_kernel_and_knows_others():

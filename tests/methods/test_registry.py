@@ -6,9 +6,11 @@ import pytest
 import torch
 from helpers import close, picture
 
+from mzsr_lib.benchmark import datasets
 from mzsr_lib.files import InputError
-from mzsr_lib.imaging import kernels, resize, restoration
+from mzsr_lib.imaging import kernels, metrics, resize, restoration
 from mzsr_lib.imaging.degradation import MODES, Degradation
+from mzsr_lib.imaging.images import luma
 from mzsr_lib.methods import catalogue, classical, registry, zero_shot
 from mzsr_lib.methods.catalogue import ENTRIES, METHODS, Choice
 from mzsr_lib.methods.registry import Options, build, build_all
@@ -95,6 +97,51 @@ def test_agreement_brings_the_picture_nearer_to_the_low_resolution_one(token, mo
     close(agreed, restoration.restore(lr, camera, registry.AGREEMENT_MU, without).clamp(0, 1), 0)
     left = [float((camera.linear(sr) - lr).square().mean()) for sr in (without, agreed)]
     assert left[1] < 0.2 * left[0]
+
+
+def test_a_network_is_told_a_centred_kernel_and_its_picture_is_moved_back(stored):
+    lr, centred = picture(24, 20), Degradation(BLUR, 3)
+    off = Degradation(torch.nn.functional.pad(BLUR, (2, 0, 2, 0)), 3)  # the mass lies a pixel right and below
+    for token in ("mzsr:2", "mzsr-plain:1", "blind"):
+        method = build(token, Options(stored))
+        moved, plain = method(lr, off), method(lr, centred)
+        close(moved[..., 4:-4, 4:-4], plain[..., 3:-5, 3:-5], 1e-5)
+    for token in ("pretrained", "bicubic"):
+        method = build(token, Options(stored) if token == "pretrained" else None)
+        assert torch.equal(method(lr, off), method(lr, centred))
+
+
+def kernelgan(scale: int) -> torch.Tensor:
+    """A kernel as KernelGAN writes it: the mass lies (scale - 1) / 2 px beyond the centre; x4 is x2 twice."""
+    axis = torch.arange(17) - 8.5
+    y, x = torch.meshgrid(axis, axis, indexing="ij")
+    two = torch.exp(-(x * x - 1.6 * x * y + 2 * y * y) / 2.72)
+    if scale == 4:
+        spread = torch.zeros(33, 33)
+        spread[::2, ::2] = two
+        two = torch.nn.functional.conv2d(spread[None, None], two.flip(0, 1)[None, None], padding=16)[0, 0, 8:-8, 8:-8]
+    return two / two.sum()
+
+
+def register(sr: torch.Tensor, hr: torch.Tensor) -> torch.Tensor:
+    """By how many px (x, y) one picture lies right of and below another: least squares on the slopes."""
+    a, b = (luma(image)[0, 0] for image in (sr, hr))
+    slopes = torch.stack([(b[1:-1, :-2] - b[1:-1, 2:]) / 2, (b[:-2, 1:-1] - b[2:, 1:-1]) / 2])[:, 12:-12, 12:-12]
+    return torch.linalg.lstsq(slopes.flatten(1).mT, (a - b)[1:-1, 1:-1][12:-12, 12:-12].reshape(-1, 1)).solution[:, 0]
+
+
+@pytest.mark.parametrize(("scale", "token", "size"), [(2, "blind", 96), (4, "mzsr:1", 160)])
+def test_files_of_kernelgan_give_pictures_in_register_and_as_good_as_with_a_centred_kernel(scale, token, size):
+    hr = datasets.example("astronaut")[..., 20 : 20 + size, 150 : 150 + size]
+    camera = Degradation(kernelgan(scale), scale)
+    close(torch.tensor(camera.offset), [(scale - 1) / 2] * 2, 0.01)
+    method = build(token, Options(scale=scale))
+    off, centred = method(camera(hr), camera), method(camera.centred()(hr), camera.centred())
+    assert metrics.protocol_psnr(off, hr, scale) > metrics.protocol_psnr(centred, hr, scale) - 0.3
+    close(register(off, hr), register(centred, hr), 0.08)
+    untold = method.course(camera(hr), camera.centred(), (method.steps,))
+    *_, stop = untold  # what the network makes of it, where it makes it: off by what is moved back
+    assert metrics.protocol_psnr(stop.picture(), hr, scale) < metrics.protocol_psnr(off, hr, scale) - 0.5
 
 
 def test_agreement_with_little_trust_in_the_low_resolution_picture_changes_little(stored):
