@@ -57,7 +57,7 @@ def steps(device: torch.device) -> dict[str, tuple[Callable[[], object], object]
         return lambda: pretrain_gradient(network, source, config, group, 0), config
 
     def stage2(config: MetaTrainConfig):
-        learned = stages.learned_step(config, network, None, group)
+        learned = stages.learned_step(config, network, None)
         return lambda: meta_gradient(network, source, config, config.distribution(), group, 0, learned), config
 
     paper2 = MetaTrainConfig()

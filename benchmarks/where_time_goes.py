@@ -69,7 +69,7 @@ def steps() -> dict[str, Callable[[int], object]]:
         return lambda step: pretraining.pretrain_gradient(network, source, config, Group(), step)
 
     def stage2(config: meta_training.MetaTrainConfig) -> Callable[[int], object]:
-        tasks, learned = config.distribution(), stages.learned_step(config, network, None, Group())
+        tasks, learned = config.distribution(), stages.learned_step(config, network, None)
         return lambda step: meta_training.meta_gradient(network, source, config, tasks, Group(), step, learned)
 
     return {

@@ -48,7 +48,14 @@ Share = Annotated[float, Range(0, 1)]
 Scale = Annotated[int, Range(2, 4)]
 
 LARGEST = sys.float_info.max
-_NAMES = {int: "a whole number", float: "a number", bool: "true or false", str: "a text", NoneType: "nothing"}
+_NAMES = {
+    int: "a whole number",
+    float: "a number",
+    numbers.Real: "a number",
+    bool: "true or false",
+    str: "a text",
+    NoneType: "nothing",
+}
 
 
 def check(settings: Any) -> None:
@@ -82,7 +89,7 @@ def problem(value: Any, hint: Any, name: str) -> str | None:
 
     Understood are numbers, texts, ``bool``, ``None``, ``Literal``, unions, ``tuple[X, ...]``, ``Sequence``, ``Mapping``
     and ``TypedDict``, which may have more members than it names; with `Range` in ``Annotated``. A type that is none of
-    them is not looked at. Numbers must be finite.
+    them is not looked at. Numbers must be finite, but for ``numbers.Real``.
     """
     hint = get_args(hint)[0] if get_origin(hint) is Required else hint
     if is_typeddict(hint):
@@ -91,20 +98,24 @@ def problem(value: Any, hint: Any, name: str) -> str | None:
         return None
     if get_origin(hint) is Literal:
         return f"There is no {name} '{value}': choose one of {', '.join(map(str, get_args(hint)))}."
-    return f"{name} is {reprlib.repr(value)}: it must be {described(hint)}."
+    return f"{name} is {_shown(value)}: it must be {described(hint)}."
+
+
+def _shown(value: Any) -> str:
+    return " ".join(reprlib.repr(value).split())
 
 
 def _problem_of_members(
     given: Any, hints: Mapping[str, Any], required: Collection[str], name: str, closed: bool = False
 ) -> str | None:
     if not isinstance(given, Mapping):
-        return f"{name} is {reprlib.repr(given)}: it must be values with names."
+        return f"{name} is {_shown(given)}: it must be values with names."
     for key in (*required, *given):
         if key not in given:
             return f"{name} has no '{key}': it is needed."
         if key not in hints:
             if closed:
-                return f"{name} has {reprlib.repr(key)}: it may have {', '.join(hints)}."
+                return f"{name} has {_shown(key)}: it may have {', '.join(hints)}."
         elif found := problem(given[key], hints[key], f"{name}.{key}"):
             return found
     return None
@@ -122,7 +133,7 @@ def fits(value: Any, hint: Any) -> bool:
         return any(type(value) is type(part) and value == part for part in parts)
     if origin in (tuple, Sequence):
         return isinstance(value, (tuple, list)) and all(fits(part, parts[0]) for part in value)
-    if origin is Mapping:
+    if origin in (Mapping, dict):
         whole = isinstance(value, Mapping)
         return whole and all(fits(key, parts[0]) and fits(part, parts[1]) for key, part in value.items())
     if hint is float or hint is int:
@@ -142,6 +153,6 @@ def described(hint: Any) -> str:
         return f"one of {', '.join(map(str, parts))}"
     if origin in (tuple, Sequence):
         return f"a list, each {described(parts[0])}"
-    if origin is Mapping:
+    if origin in (Mapping, dict):
         return f"values with names, each {described(parts[1])}"
     return _NAMES.get(hint, str(hint))

@@ -2,11 +2,22 @@
 
 import contextlib
 import csv
+import hashlib
+import json
 import os
 import subprocess
 import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any
+
+try:
+    import fcntl
+except ImportError:  # on Windows: nothing is locked there, and no leftovers are removed
+    fcntl = None
+
+# How every text file is opened, whatever the locale: a name that is no UTF-8 comes back as it was.
+TEXT: dict[str, Any] = {"encoding": "utf-8", "errors": "surrogateescape"}
 
 
 class InputError(ValueError):
@@ -14,7 +25,15 @@ class InputError(ValueError):
 
 
 class Failure(RuntimeError):
-    """The work could not be finished although what was given is fine. The message is one sentence."""
+    """The work could not be finished although what was given is fine. The message is one sentence.
+
+    Attributes
+    ----------
+    code
+        The exit code of a command that ends with it.
+    """
+
+    code: int = 1
 
 
 @contextlib.contextmanager
@@ -35,18 +54,72 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
     """
     path = Path(path)
     check_writable(path)
-    handle, name = tempfile.mkstemp(prefix=f".{path.stem}-", suffix=path.suffix, dir=path.parent)
-    os.close(handle)
+    # Not the name itself: with it and more, the name of the temporary file could be too long.
+    start = f".mzsr-{hashlib.sha256(os.fsencode(path.name)).hexdigest()[:12]}-"
+    _remove_leftovers(path.parent, start)
+    handle, name = tempfile.mkstemp(prefix=start, suffix=path.suffix, dir=path.parent)
     temporary = Path(name)
+    with os.fdopen(handle) as held:
+        if not _lock(held.fileno()):
+            held.close()
+        try:
+            yield temporary
+            # mkstemp makes private files; a result should have the permissions of any other new file.
+            umask = os.umask(0)
+            os.umask(umask)
+            temporary.chmod(0o666 & ~umask)
+            temporary.replace(path)
+        finally:
+            temporary.unlink(missing_ok=True)
+
+
+def _remove_leftovers(folder: Path, start: str) -> None:
+    """Remove temporary files of killed processes: a living one holds the lock of its own."""
+    for leftover in folder.glob(f"{start}*"):
+        with contextlib.suppress(OSError), leftover.open("rb") as opened:
+            if _lock(opened.fileno()):
+                leftover.unlink()
+
+
+def _lock(descriptor: int) -> bool | None:
+    """Lock an open file or folder for this process, until it closes it or ends in whatever way.
+
+    Returns False when another has it, and None where there are no locks.
+    """
+    if fcntl is None:
+        return None
     try:
-        yield temporary
-        # mkstemp makes private files; a result should have the permissions of any other new file.
-        umask = os.umask(0)
-        os.umask(umask)
-        temporary.chmod(0o666 & ~umask)
-        temporary.replace(path)
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:  # some file systems of networks have none
+        return None
+    return True
+
+
+@contextlib.contextmanager
+def locked(folder: str | Path) -> Iterator[None]:
+    """Have a folder to oneself: make it when it is missing, and lock it as long as the context lasts.
+
+    A process that is killed leaves no lock behind.
+
+    Raises
+    ------
+    InputError
+        If another process, or another context of this one, has it, or if it cannot be made.
+    """
+    folder = Path(folder)
+    check_writable(folder / "file")
+    if fcntl is None:
+        yield
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        if _lock(descriptor) is False:
+            raise InputError(f"Another process is at work in {folder}: wait until it is done, or give another folder.")
+        yield
     finally:
-        temporary.unlink(missing_ok=True)
+        os.close(descriptor)
 
 
 def check_writable(path: str | Path) -> None:
@@ -55,15 +128,16 @@ def check_writable(path: str | Path) -> None:
     Commands call this before long work, so that an hour is not spent on a result with no place to go.
     """
     path = Path(path)
-    if path.is_dir():
-        raise InputError(f"{path} is a folder: give the name of a file to write.")
     try:
+        folder = path.is_dir()
         path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=path.parent):
-            pass
-    except OSError as error:
-        reason = error.strerror or error
+        with tempfile.TemporaryFile(dir=path.parent), contextlib.suppress(FileNotFoundError):
+            os.lstat(path)  # for a name that cannot be
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
         raise InputError(f"Cannot write {path} ({reason}): choose another place for the output.") from None
+    if folder:
+        raise InputError(f"{path} is a folder: give the name of a file to write.")
 
 
 def existing_folder(path: str | Path) -> Path:
@@ -80,16 +154,56 @@ def write_rows(path: str | Path, rows: Iterable[dict]) -> None:
     rows = list(rows)
     if not rows:
         raise InputError(f"There are no rows to write to {path}.")
-    with atomic_path(path) as temporary, temporary.open("w", newline="") as handle:
+    with atomic_path(path) as temporary, temporary.open("w", newline="", **TEXT) as handle:
         writer = csv.DictWriter(handle, fieldnames=list(rows[0]), lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
 
 
 def read_rows(path: str | Path) -> list[dict[str, str]]:
-    """Read a CSV file into dictionaries of strings; lines that start with ``#`` are comments."""
-    with Path(path).open(newline="") as handle:
-        return list(csv.DictReader(line for line in handle if not line.startswith("#")))
+    """Read a CSV file into dictionaries of strings; lines that start with ``#`` are comments.
+
+    Raises
+    ------
+    InputError
+        If it cannot be read, or a line has more or fewer values than the first one has names.
+    """
+    try:
+        with Path(path).open(newline="", **TEXT) as handle:
+            rows = list(csv.DictReader((line for line in handle if not line.startswith("#")), strict=True))
+    except (OSError, csv.Error, UnicodeDecodeError) as error:
+        raise InputError(f"The table {path} cannot be read ({error}): mend it, or move it away.") from None
+    for number, row in enumerate(rows, 1):
+        if None in row or None in row.values():
+            raise InputError(f"Row {number} of the table {path} has not as many values as there are columns: mend it.")
+    return rows
+
+
+def read_records(path: str | Path) -> list[dict[str, Any]]:
+    """Read a file with one JSON object a line; a last line that was cut short is passed over.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be read, or any other line is no JSON object.
+    """
+    try:
+        *whole, last = Path(path).read_text(**TEXT).split("\n")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path} cannot be read ({error}).") from None
+    records = [_record(line) for line in whole]
+    if None in records:
+        number = records.index(None) + 1
+        raise InputError(f"Line {number} of {path} is damaged: restore the file, or move it away.")
+    return [record for record in (*records, _record(last)) if record is not None]
+
+
+def _record(line: str) -> dict[str, Any] | None:
+    try:
+        record = json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    return record if isinstance(record, dict) else None
 
 
 def printable(name: str) -> str:

@@ -11,11 +11,12 @@ from typing import Literal
 import torch
 from torch import distributed
 
-from mzsr_lib.files import InputError
+from mzsr_lib.files import Failure, InputError
 from mzsr_lib.shapes import Tensor
 
 # How the convolutions are computed: the data type of the autocast, or None for the weights' own.
 Precision = Literal["float32", "bfloat16"]
+DEVICES = ("cpu", "cuda", "mps", "xpu")
 PRECISIONS: dict[Precision, torch.dtype | None] = {"float32": None, "bfloat16": torch.bfloat16}
 
 
@@ -74,12 +75,12 @@ def pick_device(name: str = "auto") -> torch.device:
     """
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
+    with contextlib.suppress(RuntimeError, AssertionError, ImportError):
         device = torch.device(name)
-        torch.empty(1, device=device)
-    except (RuntimeError, AssertionError):
-        raise InputError(f"The device '{name}' is not available here: use auto, cpu or cuda.") from None
-    return device
+        # Some that torch knows hold no numbers ("meta"), or take another program to be used.
+        if device.type in DEVICES and torch.zeros(1, device=device).item() == 0:
+            return device
+    raise InputError(f"The device '{name}' is not available here: use auto, cpu or cuda.")
 
 
 def fast_precision(device: torch.device) -> Precision:
@@ -126,9 +127,17 @@ def leave() -> None:
         distributed.destroy_process_group()
 
 
+class Stopped(Failure):
+    """A signal asked the work to stop, and it did so cleanly; the exit code is the shell's for it: 130, or 143."""
+
+    def __init__(self, sentence: str, number: int):
+        super().__init__(sentence)
+        self.code = 128 + number
+
+
 @contextlib.contextmanager
-def stop_on_signal() -> Iterator[Callable[[], bool]]:
-    """Give a function that says whether SIGTERM or Ctrl-C arrived; the second Ctrl-C interrupts at once."""
+def stop_on_signal() -> Iterator[Callable[[], int]]:
+    """Give a function that says which of SIGTERM and Ctrl-C arrived, 0 for none; the second interrupts at once."""
     received = []
 
     def note(number: int, frame: object) -> None:
@@ -138,7 +147,7 @@ def stop_on_signal() -> Iterator[Callable[[], bool]]:
 
     previous = {number: signal.signal(number, note) for number in (signal.SIGTERM, signal.SIGINT)}
     try:
-        yield lambda: bool(received)
+        yield lambda: received[0] if received else 0
     finally:
         for number, handler in previous.items():
             signal.signal(number, handler)

@@ -10,6 +10,7 @@ import torch
 from mzsr_lib.imaging.photographs import Pictures
 from mzsr_lib.mzsr.pretraining import PretrainConfig
 from mzsr_lib.runtime import generator_for
+from mzsr_lib.training import checkpoints
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -61,7 +62,7 @@ def small_config(**changes) -> PretrainConfig:
 
 def checkpoint(folder: Path) -> dict:
     """What a run has saved to continue from."""
-    return torch.load(Path(folder) / "checkpoint.pt", weights_only=True)
+    return checkpoints.read(Path(folder) / "checkpoint.pt")
 
 
 def log(folder: Path) -> list[dict]:

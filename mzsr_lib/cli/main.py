@@ -1,10 +1,11 @@
 """The command line ``mzsr``: finds the command, and turns what goes wrong into one sentence and an exit code.
 
-Exit codes: 0 done, 1 it failed, 2 what was given cannot be used, 130 interrupted. With MZSR_DEBUG=1
-in the environment the traceback is shown as well.
+Exit codes: 0 done, 1 it failed, 2 what was given cannot be used, 130 interrupted by Ctrl-C, 143 by SIGTERM. With
+MZSR_DEBUG=1 in the environment the traceback is shown as well.
 """
 
 import contextlib
+import errno
 import functools
 import io
 import os
@@ -144,14 +145,39 @@ def explain(error: Exception) -> tuple[str, int]:
     if isinstance(error, InputError):
         return str(error), 2
     if isinstance(error, Failure):
-        return str(error), 1
+        return str(error), error.code
     if isinstance(error, ModuleNotFoundError):
         return f"{error.name} is not installed: the notebooks and figures need 'pip install .[lessons]'.", 1
+    if isinstance(error, OSError) and error.errno is not None:
+        return _of_the_system(error)
     text = str(error).lower()
     if isinstance(error, MemoryError) or "out of memory" in text or "can't allocate memory" in text:
         return "There is not enough memory for this: take a smaller picture, patch or batch, or another --device.", 1
     reason = (str(error).splitlines() or ["no reason given"])[0]
     return f"Something unexpected went wrong ({type(error).__name__}: {reason}): set MZSR_DEBUG=1 to see where.", 1
+
+
+# What the machine lacks. All else that a system refuses, such as a name that is too long, was given by the user.
+LACKS = {
+    errno.ENOSPC: "make room",
+    errno.EDQUOT: "make room",
+    errno.EFBIG: "allow larger files",
+    errno.EMFILE: "allow more open files",
+    errno.ENFILE: "allow more open files",
+    errno.EIO: "look after the disk",
+    errno.EROFS: "choose a place that can be written",
+}
+
+
+def _of_the_system(error: OSError) -> tuple[str, int]:
+    """Return a sentence about what the operating system refused, and the exit code."""
+    place = "" if error.filename is None else f" ({os.fsdecode(error.filename)})"
+    what = f"{error.strerror or type(error).__name__}{place}"
+    if error.errno == errno.ENOMEM:
+        return f"There is not enough memory for this: {what}.", 1
+    if error.errno in LACKS:
+        return f"{what}: {LACKS[error.errno]}, and repeat the command.", 1
+    return f"{what}: give another file or folder.", 2
 
 
 def _fail(sentence: str, code: int) -> int:

@@ -5,12 +5,15 @@ Each has a command for every preset, which gives the defaults of the flags.
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from tyro.conf import OmitArgPrefixes, arg
 
 from mzsr_lib.cli.commands import Device, note
 from mzsr_lib.files import InputError, check_writable
+
+if TYPE_CHECKING:
+    from mzsr_lib.mzsr.settings import LoopConfig
 
 DEFAULT = "paper"  # the preset when none is named
 
@@ -20,7 +23,8 @@ Output = Annotated[
     arg(metavar="DIR", help="Folder of the run: checkpoint, log, curve and weights. A run found there is continued."),
 ]
 Init = Annotated[
-    str | None, arg(metavar="NAME|FILE|none", help="Weights to start from: shipped ones, a file, or none (random).")
+    str | None,
+    arg(metavar="NAME|FILE|none", help="Weights to start from: shipped ones, a file, a checkpoint, or none (random)."),
 ]
 Model = Annotated[
     Literal["mzsr", "mzsr-plus", "mzsr-x4", "mzsr-plus-multi"],
@@ -72,7 +76,7 @@ def meta_train_presets() -> dict[str, Callable[..., None]]:
                 str | None,
                 arg(
                     metavar="NAME|FILE|none",
-                    help="Weights to start from: by default the shipped ones of stage 1 for the scale.",
+                    help="Weights to start from, as for pretrain; by default shipped ones of stage 1 for the scale.",
                 ),
             ] = None,
             max_minutes: MaxMinutes = None,
@@ -150,7 +154,7 @@ def check_limits(max_minutes: float | None, max_steps: int | None = None) -> Non
 
 def _run(
     train: Callable[..., Path],
-    config: object,
+    config: "LoopConfig",
     data: Sequence[Path],
     output: Path,
     max_minutes: float | None,
@@ -170,9 +174,19 @@ def _run(
         path = train(config, data, output, group, max_minutes, **more)
         if group.leads:
             _draw(output)
-            print(f"The weights are in {path}.")
+            print(_summary(path, output, config.steps))
     finally:
         runtime.leave()
+
+
+def _summary(path: Path, output: Path, steps: int) -> str:
+    """Say where the weights are, and whether the run is done."""
+    from mzsr_lib.training import checkpoints
+
+    step = checkpoints.step_of(output / "checkpoint.pt")
+    if step >= steps:
+        return f"The weights are in {path}."
+    return f"Time is up at step {step} of {steps}: the same command continues. The weights so far are in {path}."
 
 
 def _draw(output: Path) -> None:

@@ -4,7 +4,6 @@ Pictures are drawn with 0 as black and 1 as white, whatever they contain; a crop
 number, so that each of its pixels is a square of exactly its own colour.
 """
 
-import json
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -40,6 +39,7 @@ from mzsr_lib.drawing.style import (
 from mzsr_lib.files import InputError
 from mzsr_lib.methods import catalogue
 from mzsr_lib.shapes import Float, Images, Kernel, OtherImages, Tensor
+from mzsr_lib.training import logs
 
 __all__ = ["comparison", "differences", "draw_kernel", "heat_map", "kernel", "save", "training_curve", "updates"]
 
@@ -218,10 +218,7 @@ def training_curve(log_path: str | Path) -> Drawing:
 
 
 def _read_log(path: str | Path) -> list[dict]:
-    try:
-        lines = [json.loads(line) for line in Path(path).read_text().splitlines()]
-    except (OSError, ValueError) as error:
-        raise InputError(f"The log {path} cannot be read ({error}).") from None
+    lines = logs.read(path)
     if not lines:
         raise InputError(f"The log {path} is empty: the run has not written a line yet.")
     return lines

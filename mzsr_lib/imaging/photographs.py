@@ -1,11 +1,12 @@
 """The photographs of a training: those that are learned from, and those that are held out to watch it."""
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from mzsr_lib.files import InputError
-from mzsr_lib.imaging import picture_files
+from mzsr_lib.imaging import images, picture_files
 from mzsr_lib.shapes import OtherImages
 
 
@@ -15,6 +16,15 @@ class Pictures:
 
     training: list[OtherImages]
     held_out: list[OtherImages]
+
+    def fingerprint(self) -> str:
+        """Return twelve hexadecimal digits (of SHA-256) that tell these pictures from others: sizes, colours, order."""
+        digest = hashlib.sha256()
+        for name, pictures in (("training", self.training), ("held out", self.held_out)):
+            for picture in pictures:
+                digest.update(f"{name} {tuple(picture.shape)}".encode())
+                digest.update(images.to_bytes(picture).cpu().numpy().tobytes())
+        return digest.hexdigest()[:12]
 
 
 def read_pictures(folders: Sequence[str | Path], hold_out: int = 8) -> Pictures:

@@ -4,16 +4,17 @@ Only the names in those files are facts of theirs: `nmhkahn/CARN-pytorch` (carn/
 (RCAN_TestCode/code/model) on GitHub.
 """
 
-import pickle
+import io
 import re
+import zipfile
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 
 from mzsr_lib.files import InputError
-from mzsr_lib.models.carn import CARN
-from mzsr_lib.models.rcan import RCAN
+from mzsr_lib.models import registry
 from mzsr_lib.mzsr.networks import Network
 from mzsr_lib.shapes import Tensor
 
@@ -40,33 +41,58 @@ def read(path: str | Path) -> tuple[Network, dict]:
     path = Path(path)
     state = _state(path)
     if "entry.weight" in state:
-        network, name_in_file = _carn(path, state), carn_name(state)
+        settings, name_in_file = _carn(path, state), carn_name(state)
     elif "head.0.weight" in state:
-        network = _rcan(path, state)
-        name_in_file = rcan_name(network.settings["groups"], network.settings["blocks"])
+        settings = _rcan(path, state)
+        name_in_file = rcan_name(settings["groups"], settings["blocks"])
     else:
         raise InputError(
             f"{path} holds the released weights of neither CARN ('entry.weight' is missing) "
             "nor RCAN ('head.0.weight' is missing): give another file."
         )
-    _fill(network, state, name_in_file, path)
+    network = _filled(settings, state, name_in_file, path)
     return network, _provenance(network, path)
+
+
+def unpickled(source: Path | io.BytesIO, device: torch.device | str = "cpu") -> Any:
+    """Return what `torch.save` wrote: tensors and plain values only, since such a file cannot run code.
+
+    Raises
+    ------
+    InputError
+        If it cannot be read.
+    """
+    try:
+        return torch.load(source, map_location=device, weights_only=True)
+    except Exception:  # a small program made of bytes that may be anything: so may be what it raises
+        raise InputError("damaged, or more than tensors") from None
+
+
+def check_parts(content: bytes) -> None:
+    """Raise `InputError` when a part of what `torch.save` wrote has not its CRC-32 any more."""
+    try:
+        with zipfile.ZipFile(io.BytesIO(content)) as parts:
+            damaged = parts.testzip()
+    except Exception as error:  # as above
+        damaged = error
+    if damaged:
+        raise InputError(f"part {damaged}")
 
 
 def _state(path: Path) -> dict[str, Tensor]:
     """Return the tensors by name, without a wrapping and without the prefix of several GPUs."""
     try:
-        # Tensors and plain values only: such a file cannot run code.
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, EOFError, RuntimeError, KeyError, ValueError, pickle.UnpicklingError):
-        raise InputError(f"{path} cannot be read as PyTorch weights: damaged, or more than tensors.") from None
+        state = unpickled(path)
+    except InputError as error:
+        raise InputError(f"{path} cannot be read as PyTorch weights: {error}.") from None
     for key in WRAPPINGS:
         if isinstance(state, Mapping) and isinstance(state.get(key), Mapping):
             state = state[key]
             break
     if not isinstance(state, Mapping):
         state = {}
-    return {str(name).removeprefix("module."): t for name, t in state.items() if isinstance(t, torch.Tensor)}
+    plain = {name: t for name, t in state.items() if isinstance(t, torch.Tensor) and t.layout == torch.strided}
+    return {str(name).removeprefix("module."): t for name, t in plain.items() if t.is_floating_point()}
 
 
 def _count(pattern: str, state: State) -> int:
@@ -84,18 +110,21 @@ def _channels(path: Path, state: State, name: str) -> int:
 def _scale(path: Path, state: State, prefix: str, channels: int) -> int:
     """Return what an up-sampler enlarges by: 3 has nine times the channels, 4 a second convolution."""
     weights = [name for name in state if name.startswith(prefix) and name.endswith(".weight")]
-    if not weights:
+    if f"{prefix}0.weight" not in weights:
         raise InputError(f"{path} cannot be used: '{prefix}0.weight' is missing.")
-    if state[f"{prefix}0.weight"].shape[0] == 9 * channels:
+    if _channels(path, state, f"{prefix}0.weight") == 9 * channels:
         return 3
     return 2 ** len(weights)
 
 
-def _carn(path: Path, state: State) -> CARN:
+def _carn(path: Path, state: State) -> dict:
+    """Return the settings of CARN."""
     channels, blocks = _channels(path, state, "entry.weight"), _count(r"c(\d+)\.body\.0\.weight$", state) - 1
     scales = [scale for scale in (2, 3, 4) if f"upsample.up{scale}.body.0.weight" in state]
     scales = scales or [_scale(path, state, "upsample.up.body.", channels)]
-    return CARN(channels, max(blocks, 1), scales, _groups(state, channels))
+    settings = {"architecture": "carn", "channels": channels, "blocks": max(blocks, 1), "scales": scales}
+    groups = _groups(state, channels)
+    return settings if groups is None else settings | {"groups": groups}
 
 
 def _groups(state: State, channels: int) -> int | None:
@@ -107,14 +136,16 @@ def _groups(state: State, channels: int) -> int | None:
     return None if channels % each else channels // each
 
 
-def _rcan(path: Path, state: State) -> RCAN:
+def _rcan(path: Path, state: State) -> dict:
+    """Return the settings of RCAN."""
     channels = _channels(path, state, "head.0.weight")
     groups, blocks = _count(r"body\.(\d+)\.body\.", state), _count(r"body\.0\.body\.(\d+)\.body\.", state)
     squeeze = "body.0.body.0.body.3.conv_du.0.weight"
     if squeeze not in state:
         raise InputError(f"{path} holds no weights of RCAN: '{squeeze}' is missing.")
-    reduction = max(channels // state[squeeze].shape[0], 1)
-    return RCAN(channels, groups, blocks, reduction, _scale(path, state, "tail.0.", channels))
+    reduction = max(channels // _channels(path, state, squeeze), 1)
+    sizes = {"channels": channels, "groups": groups, "blocks": blocks, "reduction": reduction}
+    return {"architecture": "rcan", **sizes, "scale": _scale(path, state, "tail.0.", channels)}
 
 
 def carn_name(names: Iterable[str] = ()) -> Callable[[str], str]:
@@ -151,22 +182,28 @@ def rcan_name(groups: int, blocks: int) -> Callable[[str], str]:
     return name_in_file
 
 
-def _fill(network: Network, state: State, name_in_file: Callable[[str], str], path: Path) -> None:
-    """Copy every tensor into the network; the fixed colour shifts may be missing."""
-    fixed = {name for name, _ in network.named_buffers()}
-    unused = set(state)
-    for name, own in network.state_dict().items():
+def _filled(settings: dict, state: State, name_in_file: Callable[[str], str], path: Path) -> Network:
+    """Return a network with every tensor of a file; the fixed colour shifts may be missing."""
+    try:
+        with torch.device("meta"):  # sizes alone, without memory
+            sizes = registry.build(settings)
+    except InputError as error:
+        raise InputError(f"{path} holds the weights of no network known here: {error}") from None
+    fixed, kind, unused = {name for name, _ in sizes.named_buffers()}, type(sizes).__name__, set(state)
+    for name, own in sizes.state_dict().items():
         theirs = name_in_file(name)
         unused.discard(theirs)
-        if theirs not in state and name in fixed:
-            continue
-        problem = f"is {_shown(state[theirs].shape)}, not {_shown(own.shape)}" if theirs in state else "is missing"
-        if problem == "is missing" or state[theirs].shape != own.shape:
-            raise InputError(f"{path} does not hold the weights of {type(network).__name__}: '{theirs}' {problem}.")
-        own.copy_(state[theirs])
+        if theirs not in state and name not in fixed:
+            raise InputError(f"{path} does not hold the weights of {kind}: '{theirs}' is missing.")
+        if theirs in state and state[theirs].shape != own.shape:
+            problem = f"'{theirs}' is {_shown(state[theirs].shape)}, not {_shown(own.shape)}"
+            raise InputError(f"{path} does not hold the weights of {kind}: {problem}.")
     if unused:
-        first, name = min(unused), type(network).__name__
-        raise InputError(f"{path} does not hold the weights of {name}: '{first}' belongs to another network.")
+        raise InputError(f"{path} does not hold the weights of {kind}: '{min(unused)}' belongs to another network.")
+    network = registry.build(settings)
+    for name, own in network.state_dict().items():
+        own.copy_(state.get(name_in_file(name), own))
+    return network
 
 
 def _shown(shape: torch.Size) -> str:

@@ -240,19 +240,35 @@ def load(name: str | Path, device: torch.device | str = "cpu", precision: Precis
         network, provenance = released.read(path)
         return ready(shown, network, {}, provenance, device, precision)
     provenance, tensors = _read(path, _tensors)
-    step = {key: tensors.pop(key) for key in list(tensors) if curvature.belongs(key)}
-    # Made without memory: what a file claims costs nothing until it is known to hold as much.
-    with torch.device("meta"):
-        network = registry.build(provenance["network"])
-    try:
-        network.load_state_dict({key: value.float().clone() for key, value in tensors.items()}, assign=True)
-    except RuntimeError:
-        raise InputError(f"The weights in {path} do not fit the network that the file describes.") from None
-    return ready(shown, network, step, provenance, device, precision)
+    return assembled(shown, provenance["network"], tensors, provenance, device, precision)
 
 
 def _tensors(opened: safe_open) -> dict[str, Tensor]:
     return {key: opened.get_tensor(key) for key in opened.keys()}  # noqa: SIM118 (not a dict)
+
+
+def assembled(
+    name: str,
+    settings: Mapping[str, Any],
+    tensors: Mapping[str, Tensor],
+    provenance: dict,
+    device: torch.device | str = "cpu",
+    precision: Precision = "float32",
+) -> Weights:
+    """Return weights of a network with these settings, made of its tensors and those of a learned step by name.
+
+    The other parameters are those of `ready`.
+    """
+    step = {key: value for key, value in tensors.items() if curvature.belongs(key)}
+    own = {key: value.float().clone() for key, value in tensors.items() if key not in step}
+    # Made without memory: what a file claims costs nothing until it is known to hold as much.
+    with torch.device("meta"):
+        network = registry.build(settings)
+    try:
+        network.load_state_dict(own, assign=True)
+    except RuntimeError:
+        raise InputError(f"The weights in {name} do not fit the network that the file describes.") from None
+    return ready(name, network, step, provenance, device, precision)
 
 
 def ready(

@@ -1,5 +1,6 @@
 """The settings every training run has, and what follows from them: the learning rate, what is drawn, the precision."""
 
+import dataclasses
 import math
 from dataclasses import dataclass
 from typing import Annotated, Literal
@@ -67,6 +68,14 @@ class LoopConfig:
 
     def __post_init__(self):
         fields.check(self)
+
+    @staticmethod
+    def may_change() -> set[str]:
+        """Return the names of the settings that may be others when a run is continued: those of how it is run.
+
+        What it learns from, the seed and all settings of `TrainConfig`, stays as it was.
+        """
+        return {field.name for field in dataclasses.fields(LoopConfig)} - {"seed"}
 
     def rate(self, step: int) -> float:
         """Return the learning rate of a step, counted from 0."""

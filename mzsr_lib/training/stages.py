@@ -1,11 +1,14 @@
 """The two stages of training as runs: their pictures, what is validated, and where weights come from."""
 
+import contextlib
+import functools
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import torch
 
+from mzsr_lib import files
 from mzsr_lib.files import InputError
 from mzsr_lib.imaging import metrics
 from mzsr_lib.imaging.degradation import Degradation, DegradationPrior
@@ -22,6 +25,7 @@ from mzsr_lib.mzsr.settings import TrainConfig
 from mzsr_lib.mzsr.tasks import PatchSource, Teacher
 from mzsr_lib.runtime import Group, generator_for
 from mzsr_lib.shapes import OtherImages
+from mzsr_lib.training import checkpoints
 from mzsr_lib.training.loop import Loop, Params, Part
 
 
@@ -86,8 +90,8 @@ def held_out_psnr_by_updates(
     return {f"psnr_{step}": value for step, value in totals.items()} | {"score": score}
 
 
-def initial_network(init: str | Path | None, random: Network, group: Group) -> Network:
-    """Return the network to train, on the device of the group: weights by name or file, or the random one.
+def initial_weights(init: str | Path | None, random: Network, group: Group) -> weights.Weights | None:
+    """Return the weights to start from, on the device of the group: by name, or of a file or a checkpoint.
 
     Raises
     ------
@@ -95,16 +99,30 @@ def initial_network(init: str | Path | None, random: Network, group: Group) -> N
         If the weights are of another kind of network than the random one.
     """
     if init is None:
-        return random.to(group.device, memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
-    network = weights.load(init, group.device).network
-    if type(network) is not type(random):
-        kind, needed = (registry.kind_of(n.settings) for n in (network, random))
+        return None
+    if checkpoints.holds_one(path := weights.locate(init)):
+        found = checkpoints.weights_in(path, random.settings, group.device)
+    else:
+        found = weights.load(init, group.device)
+    if type(found.network) is not type(random):
+        kind, needed = (registry.kind_of(n.settings) for n in (found.network, random))
         raise InputError(f"{init} is a network of the kind {kind}, and here {needed} is trained: give other weights.")
-    return network
+    return found
+
+
+def network_to_train(start: weights.Weights | None, random: Network, group: Group) -> Network:
+    """Return the network of the weights to start from, or without any the random one, on the device of the group."""
+    if start is not None:
+        return start.network
+    return random.to(group.device, memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
 
 
 def provenance(
-    stage: str, config: TrainConfig, init: str | Path | None, folders: Sequence[str | Path], pictures: Pictures
+    stage: str,
+    config: TrainConfig,
+    init: str | Path | None,
+    folders: Sequence[str | Path],
+    pictures: Pictures,
 ) -> dict:
     """Return what the weights of a run say of where they come from, beside what `loop.Loop` adds."""
     return {
@@ -114,7 +132,24 @@ def provenance(
         "init": str(Path(init).name) if init else None,
         "data": [Path(folder).name for folder in folders],
         "pictures": {"training": len(pictures.training), "held_out": len(pictures.held_out)},
+        # By the names a user has for them.
+        "fingerprints": {
+            "pictures (--data)": pictures.fingerprint(),
+            "first weights (--init)": weights.fingerprint(init) if init else "random",
+        },
     }
+
+
+def train(
+    output: str | Path,
+    group: Group,
+    loop: Callable[[], Loop],
+    max_minutes: float | None = None,
+    max_steps: int | None = None,
+) -> Path:
+    """Make a loop in its folder and run it, and have the folder to oneself meanwhile."""
+    with files.locked(output) if group.leads else contextlib.nullcontext():
+        return loop().run(max_minutes, max_steps)
 
 
 def pretrain(
@@ -142,7 +177,7 @@ def pretrain(
     max_minutes, max_steps
         Limits of this call.
     init
-        Weights to start from, by shipped name or file, of the same architecture; by default random ones.
+        Weights to start from, by shipped name, file or checkpoint, of the same architecture; by default random ones.
     pictures
         Instead of `folders`, pictures in memory.
     """
@@ -154,10 +189,11 @@ def pretrain(
     source = PatchSource(pictures.training, group.device)
     held_out = [centre_crop(p, 192, math.lcm(*config.scales)).to(group.device) for p in pictures.held_out]
     tests = validation_degradations(config.degradations(), len(held_out), group.device)
-    network = initial_network(init, random, group)
+    network = network_to_train(initial_weights(init, random, group), random, group)
     if network.settings != random.settings:
         raise InputError(f"{init} is a network with {network.settings}: give these settings, not {random.settings}.")
-    loop = Loop(
+    loop = functools.partial(
+        Loop,
         network,
         config,
         lambda step: pretrain_gradient(network, source, config, group, step),
@@ -166,20 +202,20 @@ def pretrain(
         group,
         provenance("pretrain", config, init, folders, pictures),
     )
-    return loop.run(max_minutes, max_steps)
+    return train(output, group, loop, max_minutes, max_steps)
 
 
-def learned_step(config: MetaTrainConfig, network: Network, init: str | Path | None, group: Group) -> Curvature | None:
+def learned_step(config: MetaTrainConfig, network: Network, start: weights.Weights | None) -> Curvature | None:
     """Return the inner step that is learned beside the network's weights, or None when the settings ask for none.
 
-    It goes on from the one that came with the weights of `init`.
+    It goes on from the one that came with the weights to start from.
     """
     if config.curvature == "none":
         return None
     count = config.inner_steps + config.steps_before
     learned = Curvature(network, config.curvature, count, config.task_lr, config.curvature_sets)
-    if init is not None and (known := weights.load(init, group.device).rule) is not None:
-        learned.begin(known)
+    if start is not None and start.rule is not None:
+        learned.begin(start.rule)
     return learned
 
 
@@ -226,7 +262,7 @@ def meta_train(
     config, folders, output, group, max_minutes, max_steps, pictures
         As for stage 1: see `pretrain`.
     init
-        Weights of stage 1, by shipped name or file; None starts from random weights.
+        Weights of stage 1, by shipped name, file or checkpoint; None starts from random weights.
     """
     group = group or Group()
     if config.tasks < group.world:
@@ -238,15 +274,18 @@ def meta_train(
     distribution = config.distribution()
     held_out = [centre_crop(p, 160, math.lcm(*config.scales) ** 2).to(group.device) for p in pictures.held_out]
     tests = validation_degradations(config.degradations(), len(held_out), group.device)
-    network = initial_network(init, SRNetwork(generator=generator_for(config.seed, "weights")), group)
-    learned, taught_by = learned_step(config, network, init, group), teacher(config, group)
+    random = SRNetwork(generator=generator_for(config.seed, "weights"))
+    start = initial_weights(init, random, group)
+    network = network_to_train(start, random, group)
+    learned, taught_by = learned_step(config, network, start), teacher(config, group)
 
     def validate(values: Params) -> dict[str, float]:
         params = {name: value for name, value in values.items() if not curvature.belongs(name)}
         rule = curvature.from_tensors(params, values) if learned else None
         return held_out_psnr_by_updates(network, params, held_out, tests, config.upscaler(), rule)
 
-    loop = Loop(
+    loop = functools.partial(
+        Loop,
         network,
         config,
         lambda step: meta_gradient(network, source, config, distribution, group, step, learned, taught_by),
@@ -257,4 +296,4 @@ def meta_train(
         parts_of(learned, config) if learned else (),
         curvature.finished if learned else dict,
     )
-    return loop.run(max_minutes, max_steps)
+    return train(output, group, loop, max_minutes, max_steps)

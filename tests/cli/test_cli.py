@@ -1,8 +1,11 @@
 """The command line as a user meets it: what it writes, what it says, and with which code it ends."""
 
+import errno
 import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import get_args
 
@@ -12,7 +15,7 @@ import torch
 from helpers import picture
 from PIL import Image
 
-from mzsr_lib import files
+from mzsr_lib import files, runtime
 from mzsr_lib.benchmark import selfcheck
 from mzsr_lib.cli import main, training
 from mzsr_lib.imaging import degradation, kernel_files, picture_files
@@ -349,7 +352,9 @@ def test_pretrain_trains_and_draws_its_curve(run):
     assert (code, out) == (0, "The weights are in run/weights.safetensors.\n"), err
     assert {"run/log.jsonl", "run/checkpoint.pt", "run/curve.png"} <= set(written())
     code, _, err = run(line.replace("--batch 2", "--batch 3"))
-    assert code == 2 and "other settings (batch)" in err
+    assert code == 2 and "other settings (batch 2, here 3)" in err
+    code, out, err = run(f"{line.replace('--steps 4', '--steps 200000')} --max-minutes 0.001")
+    assert code == 0 and "Time is up at step " in out and " of 200000: the same command continues." in out
 
 
 def test_meta_train_starts_from_weights(run):
@@ -367,7 +372,17 @@ def test_meta_train_starts_from_weights(run):
         (torch.cuda.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB."), 1, "not enough memory"),
         (MemoryError(), 1, "not enough memory"),
         (KeyError("a\nb"), 1, "unexpected"),
-        (OSError(28, "No space left on device"), 1, "No space left"),
+        (
+            OSError(errno.ENOSPC, "No space left on device", "rows.csv"),
+            1,
+            "left on device (rows.csv): make room",
+        ),
+        (OSError(errno.ENAMETOOLONG, "File name too long", "a.png"), 2, "File name too long (a.png): give another"),
+        (PermissionError(errno.EACCES, "Permission denied", b"a.png"), 2, "Permission denied (a.png)"),
+        (OSError(errno.ENOMEM, "Cannot allocate memory"), 1, "not enough memory"),
+        (OSError("no number"), 1, "unexpected"),
+        (runtime.Stopped("Stopped at step 3 of 7.", 15), 143, "Stopped at step 3 of 7."),
+        (runtime.Stopped("Stopped at step 3 of 7.", 2), 130, "Stopped at step 3 of 7."),
     ],
 )
 def test_whatever_goes_wrong_is_one_sentence(run, monkeypatch, error, code, part):
@@ -399,6 +414,24 @@ def test_a_real_process_degrades_and_refuses(given, tmp_path):
     refused = subprocess_of("upscale", str(given / "text.png"), str(tmp_path / "sr.png"), "--kernel", "g2.0d")
     assert (refused.returncode, refused.stdout) == (2, "") and refused.stderr.count("\n") == 1
     assert not (tmp_path / "sr.png").exists()
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_a_training_that_is_stopped_is_no_success(given, tmp_path, number, code):
+    words = ["pretrain", "quick", "--data", str(given / "many"), "--output", str(tmp_path / "run"), "--patch", "16"]
+    more = ["--steps", "100000", "--log-every", "1", "--validate-every", "100000", "--device", "cpu"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, "-m", "mzsr_lib.cli", *words, *more]
+    with subprocess.Popen(command, stdout=-1, stderr=-1, text=True, env=environment) as process:
+        until = time.monotonic() + 120
+        while not (tmp_path / "run" / "log.jsonl").exists() and time.monotonic() < until:
+            time.sleep(0.05)
+        other = subprocess_of(*words, *more)
+        process.send_signal(number)
+        out, err = process.communicate(timeout=60)
+    assert (other.returncode, other.stdout) == (2, "") and "Another process is at work in" in other.stderr
+    assert (process.returncode, out) == (code, "")
+    assert "Stopped at step " in err and " of 100000: the same command continues." in err
 
 
 def test_help_does_not_wait_for_torch():

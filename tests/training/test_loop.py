@@ -15,7 +15,7 @@ import pytest
 import torch
 from helpers import checkpoint, close, log, picture, small_config, small_pictures
 
-from mzsr_lib import runtime
+from mzsr_lib import files, runtime
 from mzsr_lib.files import InputError
 from mzsr_lib.imaging import images, kernels, metrics
 from mzsr_lib.imaging.degradation import from_setting
@@ -28,7 +28,7 @@ from mzsr_lib.mzsr.pretraining import PretrainConfig
 from mzsr_lib.mzsr.settings import LoopConfig
 from mzsr_lib.mzsr.tasks import PatchSource
 from mzsr_lib.runtime import Group, generator_for
-from mzsr_lib.training import presets, stages
+from mzsr_lib.training import checkpoints, presets, stages
 from mzsr_lib.training.loop import Loop, Params, TrainingFailed
 from mzsr_lib.training.stages import pretrain
 
@@ -164,23 +164,42 @@ def test_a_skipped_step_is_not_in_the_means(tmp_path, device, bad):
     assert [line["loss"] for line in log(tmp_path)] == [2.5]
 
 
-def test_five_in_a_row_end_the_run_and_name_the_checkpoint(tmp_path, device):
+def test_five_in_a_row_end_the_run_and_say_how_to_go_on(tmp_path, device):
     made = Handmade(tmp_path, device, dict.fromkeys(range(3, 12), math.nan))
-    with pytest.raises(TrainingFailed, match=r"5 times in a row up to step 8.*checkpoint\.pt") as caught:
+    start = made.flat()
+    with pytest.raises(
+        TrainingFailed, match=r"5 times in a row up to step 8.*than 0\.1\..*of step 0, the start"
+    ) as caught:
         made.loop.run()
     assert str(tmp_path / "checkpoint.pt") in str(caught.value)
-    assert all(value.isfinite().all() for value in checkpoint(tmp_path)["network"].values())
+    assert torch.equal(Handmade(tmp_path, device).flat(), start)
 
 
-def test_the_named_checkpoint_is_the_last_good_one(tmp_path, device):
-    made = Handmade(tmp_path, device, dict.fromkeys(range(3, 12), math.nan))
-    made.loop.run(max_steps=3)
-    good = made.flat()
-    with pytest.raises(TrainingFailed):
+def test_a_failed_run_goes_on_from_the_best_score_with_a_lower_rate(tmp_path, device):
+    # It is validated at steps 2, 4 and 6, and its gradients are no numbers from step 8 on: the best score was at 4.
+    broken, settings = (
+        dict.fromkeys(range(8, 30), math.nan),
+        {"steps": 30, "validate_every": 2, "checkpoint_minutes": 0.0},
+    )
+    made = Handmade(tmp_path, device, broken, {2: 1.0, 4: 3.0, 6: 2.0}, **settings)
+    with pytest.raises(TrainingFailed, match="of step 4, the best score"):
         made.loop.run()
-    assert checkpoint(tmp_path)["step"] == 3
-    saved = Handmade(tmp_path, device)
-    assert torch.equal(saved.flat(), good)
+    reference = Handmade(tmp_path / "reference", device)
+    reference.loop.run(max_steps=4)
+    again = Handmade(tmp_path, device, **settings, learning_rate=0.01)
+    assert (again.loop.step, again.loop.best) == (4, 3.0)
+    assert torch.equal(again.flat(), reference.flat())
+    again.loop.run()
+    assert [line["step"] for line in log(tmp_path)] == list(range(1, 31))
+    assert log(tmp_path)[4]["changed"] == {"learning_rate": [0.1, 0.01]}
+    assert [line["rate"] for line in log(tmp_path)][3:5] == [0.1, 0.01]
+
+
+@pytest.mark.parametrize("score", [math.nan, math.inf])
+def test_a_score_that_is_not_finite_is_not_the_best(tmp_path, device, score):
+    made = Handmade(tmp_path, device, scores={2: 1.0, 4: score}, steps=4, validate_every=2)
+    made.loop.run()
+    assert (made.loop.best, made.loop.best_step) == (1.0, 2)
 
 
 @pytest.mark.parametrize("patience", [5, 2])
@@ -255,9 +274,9 @@ def test_checkpoints_are_written_on_the_way(tmp_path, device):
     made = Handmade(tmp_path, device, checkpoint_minutes=0.0)
     found = []
     plain = made.gradient
-    made.loop.gradient = lambda step: (found.append((tmp_path / "checkpoint.pt").exists()), plain(step))[1]
+    made.loop.gradient = lambda step: (found.append(checkpoint(tmp_path)["step"]), plain(step))[1]
     made.loop.run(max_steps=3)
-    assert found == [False, True, True]
+    assert found == [0, 1, 2]
 
 
 @pytest.mark.parametrize(("limit", "value"), [("max_minutes", 0), ("max_steps", 0)])
@@ -326,15 +345,191 @@ def test_a_finished_run_is_left_alone(tmp_path):
     assert [line["step"] for line in log(tmp_path)] == [4, 8, 12, 16, 20]
 
 
-CHANGES = {"learning_rate": 2e-3, "steps": 40, "seed": 1, "batch": 2, "ema": 0.5}
+CHANGES = {"seed": (0, 1), "batch": (3, 2), "patch": (8, 10), "prior_low": (1.0, 0.5)}
 
 
 @pytest.mark.parametrize("name", CHANGES)
 def test_other_settings_are_named_on_resume(tmp_path, name):
+    there, here = CHANGES[name]
     train(tmp_path, max_steps=1)
-    with pytest.raises(InputError, match=rf"other settings \({name}\)"):
-        train(tmp_path, **{name: CHANGES[name]})
+    with pytest.raises(InputError, match=rf"other settings \({name} {there}, here {here}\)"):
+        train(tmp_path, **{name: here})
     assert checkpoint(tmp_path)["step"] == 1
+
+
+def test_a_finished_run_takes_more_steps_and_says_so(tmp_path):
+    train(tmp_path, decay="constant", validate_every=10)
+    path = train(tmp_path, decay="constant", validate_every=10, steps=30, ema=0.5)
+    assert checkpoint(tmp_path)["step"] == 30
+    assert [line["step"] for line in log(tmp_path)] == [4, 8, 12, 16, 20, 24, 28, 30]
+    changed = {"steps": [20, 30], "ema": [0.0, 0.5]}
+    assert [line.get("changed") for line in log(tmp_path)][4:6] == [None, changed]
+    assert checkpoint(tmp_path)["changes"] == [{"step": 20, **changed}]
+    if weights.read_provenance(path)["step"] > 20:
+        assert weights.read_provenance(path)["changes"] == [{"step": 20, **changed}]
+    whole = tmp_path / "whole"
+    train(whole, decay="constant", steps=30, max_steps=20)
+    train(whole, decay="constant", steps=30, ema=0.5)
+    assert identical(checkpoint(whole)["network"], checkpoint(tmp_path)["network"])
+
+
+def start_of(folder: Path, seed: int = 0) -> Path:
+    network = SRNetwork(4, 3, generator_for("start", seed))
+    weights.save(folder / f"{seed}.safetensors", network, dict(network.named_parameters()), {})
+    return folder / f"{seed}.safetensors"
+
+
+def test_other_pictures_or_first_weights_are_another_run(tmp_path):
+    first, second = start_of(tmp_path), start_of(tmp_path, 1)
+    folder, pictures = tmp_path / "run", small_pictures()
+    path = pretrain(small_config(), [], folder, max_steps=2, pictures=pictures, init=first)
+    fingerprints = weights.read_provenance(path)["fingerprints"]
+    assert set(fingerprints.values()) == {pictures.fingerprint(), weights.fingerprint(first)}
+    others = Pictures([*pictures.training[:-1], 1 - pictures.training[-1]], pictures.held_out)
+    swapped = Pictures(pictures.training[::-1], pictures.held_out)
+    for init, given, message in (
+        (second, pictures, "with other first weights"),
+        (None, pictures, "with other first weights"),
+        (first, others, "with other pictures"),
+        (first, swapped, "with other pictures"),
+        (second, others, "with other pictures .* and first weights"),
+    ):
+        with pytest.raises(InputError, match=message):
+            pretrain(small_config(), [], folder, pictures=given, init=init)
+    shutil.copy(first, tmp_path / "renamed.safetensors")
+    pretrain(small_config(), [], folder, pictures=pictures, init=tmp_path / "renamed.safetensors")
+    assert checkpoint(folder)["step"] == 20
+
+
+def as_of_today(folder: Path) -> None:
+    """Turn a checkpoint into one of an earlier version: without a checksum and what came with it."""
+    state = checkpoint(folder)
+    for name in ("identity", "changes", "architecture"):
+        del state[name]
+    torch.save(state, folder / "checkpoint.pt")
+    (folder / "best.pt").unlink()
+
+
+def test_a_checkpoint_of_an_earlier_version_is_continued(tmp_path):
+    whole, parts = tmp_path / "whole", tmp_path / "parts"
+    train(whole)
+    train(parts, max_steps=10)
+    as_of_today(parts)
+    train(parts)
+    assert identical(timeless(whole), timeless(parts)) and log(whole) == log(parts)
+
+
+@pytest.mark.parametrize("earlier", [False, True])
+def test_a_run_may_start_from_a_checkpoint(tmp_path, earlier):
+    train(tmp_path / "first", ema=0.9)
+    averaged = torch.cat([value.flatten() for value in checkpoint(tmp_path / "first")["average"]])
+    if earlier:
+        as_of_today(tmp_path / "first")
+    start = tmp_path / "first" / "checkpoint.pt"
+    path = pretrain(small_config(steps=1), [], tmp_path / "second", init=start, max_steps=0, pictures=small_pictures())
+    network = weights.load(path).network
+    assert torch.equal(torch.cat([p.detach().flatten() for p in network.parameters()]), averaged)
+
+
+# What becomes of a checkpoint that is damaged
+
+
+def test_a_changed_byte_is_noticed_wherever_it_is(tmp_path):
+    train(tmp_path, max_steps=1)
+    path, draw = tmp_path / "checkpoint.pt", torch.Generator().manual_seed(0)
+    whole = path.read_bytes()
+    for place in [0, 40, 103, len(whole) - 1, *torch.randint(len(whole), (60,), generator=draw).tolist()]:
+        changed = bytearray(whole)
+        changed[place] ^= 1 << (place % 8)
+        path.write_bytes(changed)
+        with pytest.raises(InputError, match=r"checkpoint\.pt is damaged"):
+            checkpoints.read(path)
+
+
+def test_a_changed_number_of_an_earlier_version_is_noticed(tmp_path):
+    train(tmp_path, max_steps=1)
+    as_of_today(tmp_path)
+    path = tmp_path / "checkpoint.pt"
+    value = checkpoint(tmp_path)["network"]["body.2.bias"].numpy().tobytes()
+    whole = path.read_bytes()
+    assert whole.count(value) >= 1
+    path.write_bytes(whole.replace(value, bytes(reversed(value)), 1))
+    with pytest.raises(InputError, match=r"checkpoint\.pt is damaged"):
+        train(tmp_path)
+
+
+WRONG_PARTS = {
+    "another thing": lambda s: {"state_dict": s["network"]},
+    "empty": lambda s: {},
+    "no step": lambda s: {k: v for k, v in s.items() if k != "step"},
+    "step is a text": lambda s: s | {"step": "ten"},
+    "step is negative": lambda s: s | {"step": -1},
+    "best is a text": lambda s: s | {"best": "x"},
+    "weights are a list": lambda s: s | {"network": list(s["network"].values())},
+    "weights are numbers": lambda s: s | {"network": dict.fromkeys(s["network"], 1.0)},
+    "a weight is missing": lambda s: s | {"network": dict(list(s["network"].items())[1:])},
+    "another shape": lambda s: s | {"network": s["network"] | {"body.0.bias": torch.zeros(9)}},
+    "not finite": lambda s: s | {"network": s["network"] | {"body.0.bias": torch.full((4,), math.nan)}},
+    "no average": lambda s: s | {"average": []},
+    "an average of numbers": lambda s: s | {"average": [0.0] * len(s["average"])},
+    "no moments": lambda s: s | {"optimizer": {}},
+    "other moments": lambda s: s | {"optimizer": s["optimizer"] | {"state": {0: {"step": torch.zeros(())}}}},
+    "totals are texts": lambda s: s | {"totals": {"loss": "x"}},
+    "settings are none": lambda s: s | {"config": None},
+}
+
+
+@pytest.mark.parametrize("case", WRONG_PARTS)
+def test_a_checkpoint_with_a_wrong_part_is_one_sentence(tmp_path, case):
+    train(tmp_path, max_steps=1)
+    path = tmp_path / "checkpoint.pt"
+    checkpoints.write(path, WRONG_PARTS[case](checkpoint(tmp_path)))
+    with pytest.raises(InputError, match=r"checkpoint\.pt is (damaged|one of another network)") as caught:
+        train(tmp_path)
+    assert "\n" not in str(caught.value)
+
+
+DAMAGED_LOGS = {
+    "null bytes": b"\0" * 40 + b"\n",
+    "utf-16": '{"step": 1, "seconds": 1.0}\n'.encode("utf-16"),
+    "a list": b"[1]\n",
+    "no step": b'{"seconds": 1.0}\n',
+    "a text": b'{"step": 1, "seconds": 0.1, "loss": "low"}\n',
+    "half a line in the middle": b'{"step": 1, "sec\n{"step": 2, "seconds": 0.1}\n',
+}
+
+
+@pytest.mark.parametrize("case", DAMAGED_LOGS)
+def test_a_damaged_log_is_one_sentence_and_nothing_is_lost(tmp_path, case):
+    train(tmp_path, max_steps=1)
+    path = tmp_path / "log.jsonl"
+    path.write_bytes(DAMAGED_LOGS[case])
+    with pytest.raises(InputError, match=r"log\.jsonl (is damaged|cannot be read)"):
+        train(tmp_path)
+    assert path.read_bytes() == DAMAGED_LOGS[case]
+    path.unlink()
+    train(tmp_path, max_steps=1)
+
+
+def test_a_run_that_was_killed_early_does_not_add_to_the_old_log(tmp_path):
+    # Killed before the first checkpoint on the way: what the log has of it is forgotten, and its settings are known.
+    made = Handmade(tmp_path, torch.device("cpu"))
+    plain = made.gradient
+    made.loop.gradient = lambda step: plain(step) if step < 3 else 1 / 0
+    with pytest.raises(ZeroDivisionError):
+        made.loop.run()
+    assert [line["step"] for line in log(tmp_path)] == [1, 2, 3]
+    Handmade(tmp_path, torch.device("cpu")).loop.run()
+    assert [line["step"] for line in log(tmp_path)] == list(range(1, 13))
+    (tmp_path / "checkpoint.pt").unlink()
+    Handmade(tmp_path, torch.device("cpu"), steps=2).loop.run()
+    assert [line["step"] for line in log(tmp_path)] == [1, 2]
+
+
+def test_a_folder_has_one_run_at_a_time(tmp_path):
+    with files.locked(tmp_path / "run"), pytest.raises(InputError, match="Another process is at work in"):
+        train(tmp_path / "run")
+    train(tmp_path / "run", max_steps=1)
 
 
 @pytest.mark.parametrize("content", [b"", b"no checkpoint", None], ids=["empty", "text", "half"])
@@ -376,7 +571,9 @@ def test_a_signal_ends_the_run_after_the_step_at_work(tmp_path, device, number):
     made = Handmade(tmp_path, device)
     plain = made.gradient
     made.loop.gradient = lambda step: (signal.raise_signal(number) if step == 4 else None, plain(step))[1]
-    made.loop.run()
+    with pytest.raises(runtime.Stopped, match="Stopped at step 5 of 12: the same command continues") as caught:
+        made.loop.run()
+    assert caught.value.code == 128 + number
     assert made.loop.step == checkpoint(tmp_path)["step"] == 5
 
 
@@ -417,10 +614,9 @@ def test_a_terminated_program_can_go_on(tmp_path, start):
     wait_for(lambda: (stopped / "log.jsonl").exists() and len((stopped / "log.jsonl").read_text()) > 500, process)
     process.send_signal(signal.SIGTERM)
     _, errors = process.communicate(timeout=60)
-    assert process.returncode == 0, errors
     steps = checkpoint(stopped)["step"]
+    assert process.returncode == 1 and f"Stopped at step {steps} of 5000" in errors
     assert 1 <= steps < 5000
-    assert weights.load(stopped / "weights.safetensors").provenance["step"] <= steps
     train(stopped, max_steps=2, steps=5000, log_every=1)
     train(whole, max_steps=steps + 2, steps=5000, log_every=1)
     assert checkpoint(stopped)["step"] == steps + 2
@@ -477,7 +673,7 @@ def test_devices_by_name(device):
     assert runtime.pick_device().type == ("cuda" if torch.cuda.is_available() else "cpu")
 
 
-@pytest.mark.parametrize("name", ["tpu9000", "cuda:99", ""])
+@pytest.mark.parametrize("name", ["tpu9000", "cuda:99", "", "meta", "cpu:x", "xla", "vulkan", "privateuseone", "7"])
 def test_an_unknown_device_is_one_sentence(name):
     with pytest.raises(InputError, match=f"device '{name}' is not available"):
         runtime.pick_device(name)
