@@ -17,7 +17,7 @@ from mzsr_lib.imaging.photographs import Pictures, read_pictures
 from mzsr_lib.models import registry, weights
 from mzsr_lib.mzsr import curvature, inputs
 from mzsr_lib.mzsr.adaptation import Rule, adapt, starting_point, super_resolve
-from mzsr_lib.mzsr.curvature import Curvature
+from mzsr_lib.mzsr.curvature import Curvature, LearnedStep
 from mzsr_lib.mzsr.meta_training import MetaTrainConfig, meta_gradient
 from mzsr_lib.mzsr.networks import Network, SRNetwork
 from mzsr_lib.mzsr.pretraining import PretrainConfig, pretrain_gradient
@@ -90,8 +90,10 @@ def held_out_psnr_by_updates(
     return {f"psnr_{step}": value for step, value in totals.items()} | {"score": score}
 
 
-def initial_weights(init: str | Path | None, random: Network, group: Group) -> weights.Weights | None:
-    """Return the weights to start from, on the device of the group: by name, or of a file or a checkpoint.
+def initial_network(init: str | Path | None, random: Network, group: Group) -> tuple[Network, LearnedStep | None]:
+    """Return the network to train, on the device of the group, and the step that was learned with its weights.
+
+    The weights are those of a shipped name, a file or a checkpoint, or without any the random ones.
 
     Raises
     ------
@@ -99,7 +101,7 @@ def initial_weights(init: str | Path | None, random: Network, group: Group) -> w
         If the weights are of another kind of network than the random one.
     """
     if init is None:
-        return None
+        return random.to(group.device, memory_format=torch.channels_last), None  # pyright: ignore[reportCallIssue]
     if checkpoints.holds_one(path := weights.locate(init)):
         found = checkpoints.weights_in(path, random.settings, group.device)
     else:
@@ -107,14 +109,7 @@ def initial_weights(init: str | Path | None, random: Network, group: Group) -> w
     if type(found.network) is not type(random):
         kind, needed = (registry.kind_of(n.settings) for n in (found.network, random))
         raise InputError(f"{init} is a network of the kind {kind}, and here {needed} is trained: give other weights.")
-    return found
-
-
-def network_to_train(start: weights.Weights | None, random: Network, group: Group) -> Network:
-    """Return the network of the weights to start from, or without any the random one, on the device of the group."""
-    if start is not None:
-        return start.network
-    return random.to(group.device, memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
+    return found.network, found.rule
 
 
 def provenance(
@@ -189,7 +184,7 @@ def pretrain(
     source = PatchSource(pictures.training, group.device)
     held_out = [centre_crop(p, 192, math.lcm(*config.scales)).to(group.device) for p in pictures.held_out]
     tests = validation_degradations(config.degradations(), len(held_out), group.device)
-    network = network_to_train(initial_weights(init, random, group), random, group)
+    network, _ = initial_network(init, random, group)
     if network.settings != random.settings:
         raise InputError(f"{init} is a network with {network.settings}: give these settings, not {random.settings}.")
     loop = functools.partial(
@@ -205,17 +200,17 @@ def pretrain(
     return train(output, group, loop, max_minutes, max_steps)
 
 
-def learned_step(config: MetaTrainConfig, network: Network, start: weights.Weights | None) -> Curvature | None:
+def learned_step(config: MetaTrainConfig, network: Network, known: LearnedStep | None) -> Curvature | None:
     """Return the inner step that is learned beside the network's weights, or None when the settings ask for none.
 
-    It goes on from the one that came with the weights to start from.
+    It goes on from a known one, that of the weights to start from.
     """
     if config.curvature == "none":
         return None
     count = config.inner_steps + config.steps_before
     learned = Curvature(network, config.curvature, count, config.task_lr, config.curvature_sets)
-    if start is not None and start.rule is not None:
-        learned.begin(start.rule)
+    if known is not None:
+        learned.begin(known)
     return learned
 
 
@@ -275,9 +270,8 @@ def meta_train(
     held_out = [centre_crop(p, 160, math.lcm(*config.scales) ** 2).to(group.device) for p in pictures.held_out]
     tests = validation_degradations(config.degradations(), len(held_out), group.device)
     random = SRNetwork(generator=generator_for(config.seed, "weights"))
-    start = initial_weights(init, random, group)
-    network = network_to_train(start, random, group)
-    learned, taught_by = learned_step(config, network, start), teacher(config, group)
+    network, known = initial_network(init, random, group)
+    learned, taught_by = learned_step(config, network, known), teacher(config, group)
 
     def validate(values: Params) -> dict[str, float]:
         params = {name: value for name, value in values.items() if not curvature.belongs(name)}
