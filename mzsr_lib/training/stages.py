@@ -40,6 +40,14 @@ def validation_degradations(
     return drawn
 
 
+def watched(
+    pictures: Pictures, config: TrainConfig, size: int, multiple: int, device: torch.device
+) -> tuple[list[OtherImages], list[Degradation]]:
+    """Return the middle, at most `size` px a side and a multiple, of each held-out picture, and its degradation."""
+    held_out = [centre_crop(picture, size, multiple).to(device) for picture in pictures.held_out]
+    return held_out, validation_degradations(config.degradations(), len(held_out), device)
+
+
 def held_out_psnr(
     network: Network,
     params: Params,
@@ -182,8 +190,7 @@ def pretrain(
     random = registry.build(config.network, generator_for(config.seed, "weights"))
     pictures = pictures or read_pictures(folders)
     source = PatchSource(pictures.training, group.device)
-    held_out = [centre_crop(p, 192, math.lcm(*config.scales)).to(group.device) for p in pictures.held_out]
-    tests = validation_degradations(config.degradations(), len(held_out), group.device)
+    held_out, tests = watched(pictures, config, 192, math.lcm(*config.scales), group.device)
     network, _ = initial_network(init, random, group)
     if network.settings != random.settings:
         raise InputError(f"{init} is a network with {network.settings}: give these settings, not {random.settings}.")
@@ -267,10 +274,8 @@ def meta_train(
     pictures = pictures or read_pictures(folders)
     source = PatchSource(pictures.training, group.device)
     distribution = config.distribution()
-    held_out = [centre_crop(p, 160, math.lcm(*config.scales) ** 2).to(group.device) for p in pictures.held_out]
-    tests = validation_degradations(config.degradations(), len(held_out), group.device)
-    random = SRNetwork(generator=generator_for(config.seed, "weights"))
-    network, known = initial_network(init, random, group)
+    held_out, tests = watched(pictures, config, 160, math.lcm(*config.scales) ** 2, group.device)
+    network, known = initial_network(init, SRNetwork(generator=generator_for(config.seed, "weights")), group)
     learned, taught_by = learned_step(config, network, known), teacher(config, group)
 
     def validate(values: Params) -> dict[str, float]:
