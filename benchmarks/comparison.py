@@ -51,7 +51,7 @@ def measure(folder: str | Path, methods: Iterable[Method], scenes: Sequence[show
     """
     folder = Path(folder)
     rows = files.read_rows(folder / showcase.SCORES) if (folder / showcase.SCORES).exists() else []
-    rows = [measuring.MEANT | row for row in rows]
+    rows = [measuring.completed(row) for row in rows]
     for method in methods:
         for scene in scenes:
             cell = _cell(scene, method)

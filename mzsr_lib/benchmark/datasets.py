@@ -89,7 +89,7 @@ def check(name: str, root: str | Path | None = None) -> list[str]:
     """Return the names of the files that are there and differ from the manifest (SHA-256); none is good."""
     place = _place(name, root)
     there = ((entry, place / entry.file) for entry in entries_of(name))
-    return [entry.file for entry, path in there if path.is_file() and _sha256(path) != entry.sha256]
+    return [entry.file for entry, path in there if path.is_file() and fingerprint(path) != entry.sha256]
 
 
 def datasets(root: str | Path | None = None, verify: bool = True) -> list[dict[str, object]]:
@@ -108,10 +108,15 @@ def datasets(root: str | Path | None = None, verify: bool = True) -> list[dict[s
 
 
 def recognise(directory: str | Path) -> str | None:
-    """Return the data set whose pictures a folder holds, by their number and names, or None.
+    """Return the data set whose pictures a folder holds, by their content (SHA-256) and names, or None."""
+    name, directory = named_like(directory), Path(directory)
+    if name and all(fingerprint(directory / entry.file) == entry.sha256 for entry in manifest()[name]):
+        return name
+    return None
 
-    The content is not compared: that the pictures are the paper's is what the self-check shows.
-    """
+
+def named_like(directory: str | Path) -> str | None:
+    """Return the data set whose files have the number and names of those in a folder, whatever they hold, or None."""
     try:
         names = {path.name for path in paths_in(directory)}
     except InputError:  # no folder, or no picture in it
@@ -189,7 +194,23 @@ def _place(name: str, root: str | Path | None) -> Path:
     return Path(root or data_root()).expanduser() / name
 
 
-def _sha256(path: Path) -> str:
+def fingerprint(path: Path) -> str:
+    """Return the SHA-256 of a file; it is computed again when the file has changed.
+
+    Raises
+    ------
+    InputError
+        If it cannot be read.
+    """
+    try:
+        state = path.stat()
+        return _sha256(path, state.st_size, state.st_mtime_ns)
+    except OSError as error:
+        raise InputError(f"Cannot read {path} ({error.strerror or error}).") from None
+
+
+@functools.cache
+def _sha256(path: Path, size: int, changed: int) -> str:
     with path.open("rb") as handle:
         return hashlib.file_digest(handle, "sha256").hexdigest()
 

@@ -7,8 +7,10 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from mzsr_lib.benchmark import datasets, measuring, published, selfcheck
+from mzsr_lib.benchmark import measuring, published, selfcheck
 from mzsr_lib.benchmark.measuring import COLUMNS, GROUP, Job, Key, Row, Rows
+from mzsr_lib.files import Failure
+from mzsr_lib.imaging import kernels
 from mzsr_lib.imaging.kernels import Setting
 from mzsr_lib.methods.catalogue import ENTRIES
 from mzsr_lib.methods.registry import Method
@@ -52,7 +54,7 @@ def measure(
     selfcheck.SelfCheckFailed
         If plain bicubic does not give what the paper prints.
     """
-    looks = {(job.dataset, job.image, job.setting.name, job.scale, job.method.steps > 0): job for job in jobs}
+    looks = {(job.image_hash or job.image, *job.cell, job.method.steps > 0): job for job in jobs}
     for job in looks.values():
         job.check()
     outcomes, known = selfcheck.outcomes(jobs, progress)
@@ -90,54 +92,90 @@ def evaluate(folder: str | Path, setting: Setting, methods: Sequence[Method], pr
         See `measure`, also for what is raised.
     """
     folder = Path(folder)
-    name = datasets.recognise(folder) or folder.resolve().name
-    return measure(measuring.in_folder(name, folder, [setting], methods), progress=progress)
+    return measure(measuring.in_folder(folder.resolve().name, folder, [setting], methods), progress=progress)
 
 
-def continued(jobs: Sequence[Job], path: str | Path, progress: bool = False) -> Rows:
+def continued(
+    jobs: Sequence[Job],
+    path: str | Path | None,
+    progress: bool = False,
+    show: Callable[[Rows], None] = lambda rows: None,
+) -> Rows:
     """Measure what a file of rows lacks, write the file after every job, and return the rows of the jobs.
 
-    Rows of other jobs stay; those of the same place with other weights or of another seed are replaced.
+    Rows of other jobs stay; those of the same place with other weights, pictures or seed are replaced.
 
     Parameters
     ----------
     jobs
         All with the same further columns.
     path
-        A CSV file, or where it is to be.
+        A CSV file, or where it is to be; None for no file.
     progress
         Show a bar.
+    show
+        Is given the rows of the jobs when they are measured, also when there is no room for the file, and what there is
+        of them when the work is interrupted.
+
+    Raises
+    ------
+    Failure
+        If the file cannot be written any more; the work goes on to its end nevertheless.
     """
-    place = [column for column in measuring.IDENTITY if column not in ("weights", "weights_hash", "seed")]
-    wanted = {job.key for job in jobs}
-    places = {measuring.key_of(job.facts, (*place, *job.more)) for job in jobs}
     columns = next((tuple(job.more) for job in jobs), ())
+    identity, place = (*measuring.IDENTITY, *columns), (*measuring.PLACE, *columns)
+    wanted = {job.key for job in jobs}
+    places = {measuring.key_of(job.facts, place) for job in jobs}
     rows: dict[Key, Row] = {}
-    for row in measuring.read(path, (*COLUMNS, *columns)).to_dict("records") if Path(path).exists() else ():
-        key = measuring.key_of(row, (*measuring.IDENTITY, *columns))
-        if key in wanted or measuring.key_of(row, (*place, *columns)) not in places:
+    known = measuring.read(path, (*COLUMNS, *columns)).to_dict("records") if path and Path(path).exists() else []
+    for row in known:
+        key = measuring.key_of(row, identity)
+        if key in wanted or measuring.key_of(row, place) not in places:
             rows[key] = row
+    failed: list[Failure] = []
 
     def keep(row: Row) -> None:
-        rows[measuring.key_of(row, (*measuring.IDENTITY, *columns))] = row
-        measuring.write(path, measuring.table_of(rows.values()))
+        rows[measuring.key_of(row, identity)] = row
+        try:
+            if path:
+                measuring.write(path, measuring.table_of(rows.values()))
+            failed.clear()
+        except Failure as error:
+            failed.append(error)
 
-    measure([job for job in jobs if job.key not in rows], keep, progress=progress)
-    return measuring.table_of(row for key, row in rows.items() if key in wanted)
+    def found() -> Rows:
+        return measuring.table_of(rows[key] for key in dict.fromkeys(job.key for job in jobs) if key in rows)
+
+    try:
+        measure([job for job in jobs if job.key not in rows], keep, progress=progress)
+    except KeyboardInterrupt:
+        show(found())
+        raise
+    show(found())
+    if failed:
+        raise failed[-1]
+    return found()
 
 
 def means(rows: Rows) -> Rows:
     """Average rows over the pictures.
 
     The columns are those of `GROUP`, then images (their number), psnr, ssim, seconds, the paper's psnr and ssim
-    (published_psnr, published_ssim: NaN unless the self-check says that they can be compared) and selfcheck.
+    (published_psnr, published_ssim: NaN unless the self-check says that they can be compared), selfcheck, and what the
+    paper calls the kernel (paper). Several kernels of one name are told apart, see `measuring.labelled`.
     """
-    groups = rows.groupby([*GROUP, "selfcheck"], sort=False)
+    rows = measuring.labelled(rows)
+    groups = rows.assign(paper=_paper_kernels(rows)).groupby([*GROUP, "paper", "selfcheck"], sort=False)
     averages = groups.agg(images=("image", "size"), **{name: (name, "mean") for name in MEASURES}).reset_index()
     printed = [_published(row) for row in averages.to_dict("records")]
     for measure in ("psnr", "ssim"):
         averages[f"published_{measure}"] = [getattr(value, measure, float("nan")) for value in printed]
     return averages
+
+
+def _paper_kernels(rows: Rows) -> list[str]:
+    """Return what the paper calls the kernel of each row, or an empty text."""
+    return [kernels.paper_name(*kernel) or "" for kernel in zip(rows["kernel_hash"], rows["mode"], strict=True)]
 
 
 def _published(row: Mapping) -> published.Value | None:
@@ -147,7 +185,7 @@ def _published(row: Mapping) -> published.Value | None:
     # The paper gives no number of steps for ZSSR: it is the method with its authors' settings.
     if row["method"] == "zssr":
         steps = None if steps == ENTRIES["zssr"].updates else steps
-    return published.lookup(row["dataset"], row["kernel"], row["scale"], row["method"], steps)
+    return published.lookup(row["dataset"], row["paper"], row["scale"], row["method"], steps)
 
 
 def table(averages: Rows) -> str:
@@ -168,5 +206,7 @@ def table(averages: Rows) -> str:
 
 def exceptions(rows: Rows) -> list[str]:
     """Return a sentence for each setting among rows or means in which plain bicubic is known not to agree."""
-    known = rows.loc[rows["selfcheck"] == selfcheck.EXCEPTION, ["dataset", "kernel", "scale"]].drop_duplicates()
+    known = rows[rows["selfcheck"] == selfcheck.EXCEPTION]
+    known = known if "paper" in known else known.assign(paper=_paper_kernels(known))
+    known = known[["dataset", "paper", "scale"]].drop_duplicates()
     return [selfcheck.exception_note(*cell) for cell in known.itertuples(index=False, name=None)]

@@ -1,7 +1,10 @@
 """One picture in one setting by one method is a job; measured, it is a row. Rows are kept in tables of pandas."""
 
+import csv
 import datetime
 import functools
+import hashlib
+import reprlib
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -12,14 +15,15 @@ import pandas as pd
 import torch
 
 from mzsr_lib.benchmark import datasets
-from mzsr_lib.files import InputError, atomic_path, git_commit
-from mzsr_lib.imaging import images, kernels, metrics, picture_files
-from mzsr_lib.imaging.degradation import Degradation, from_setting
-from mzsr_lib.imaging.kernels import Setting
+from mzsr_lib.fields import Range
+from mzsr_lib.files import Failure, InputError, atomic_path, git_commit, printable
+from mzsr_lib.imaging import images, kernel_files, kernels, metrics, picture_files
+from mzsr_lib.imaging.degradation import MODES, Degradation, from_setting
+from mzsr_lib.imaging.kernels import Mode, Setting
 from mzsr_lib.methods.catalogue import ENTRIES
 from mzsr_lib.methods.registry import Method
 from mzsr_lib.models import weights
-from mzsr_lib.runtime import generator_for
+from mzsr_lib.runtime import PRECISIONS, generator_for
 from mzsr_lib.shapes import Images, OtherImages
 
 # What pandas says of the columns of a table is a union of everything: for the types it may be anything, and the tests
@@ -33,18 +37,26 @@ Key = tuple[str, ...]
 
 # fmt: off
 COLUMNS = (
-    "dataset", "image", "kernel", "mode", "scale", "method", "steps", "agree", "psnr", "ssim",
-    "seconds", "device", "precision", "weights", "weights_hash", "commit", "date", "seed", "selfcheck",
+    "dataset", "image", "image_hash", "kernel", "kernel_hash", "mode", "scale", "method", "steps", "agree",
+    "psnr", "ssim", "seconds", "device", "precision", "weights", "weights_hash", "commit", "date", "seed", "selfcheck",
 )
 # fmt: on
 NUMBERS = {"scale": int, "steps": int, "psnr": float, "ssim": float, "seconds": float}
-# What rows that were written before there was such a column mean.
+OUTCOMES = ("passed", "exception", "failed", "not-applicable")
+# What may stand in a column: numbers in a range, or one of some words.
+RANGES = {"scale": Range(1, 4), "steps": Range(0), "psnr": Range(), "ssim": Range(-1, 1.001), "seconds": Range(0)}
+WORDS = {"mode": MODES, "agree": ("yes", "no"), "precision": tuple(PRECISIONS), "selfcheck": OUTCOMES}
+
+# What rows that were written before there was such a column mean; see `completed`.
 MEANT = {"agree": "no", "precision": "float32"}
 
 # Rows that agree in these are averaged.
 GROUP = ("dataset", "kernel", "mode", "scale", "method", "steps", "agree", "weights")
-# A measured row with the same values is the same job, finished.
-IDENTITY = (*GROUP, "image", "weights_hash", "seed")
+# What tells one version of what has a name from another: pictures, weights, the chance.
+VERSIONS = ("image_hash", "weights_hash", "seed")
+# A measured row with the same values is the same job, finished. Every input counts by its content, not by its name.
+IDENTITY = (*GROUP, "image", "kernel_hash", *VERSIONS)
+PLACE = tuple(name for name in IDENTITY if name not in (*VERSIONS, "weights"))
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,6 +75,10 @@ class Job:
         See `registry.build`; its scale is that of the job.
     folder
         Where the pictures lie, if the self-check is to look whether they are the paper's.
+    image_hash
+        Twelve characters that tell the content of the picture, and of `given`.
+    given
+        Returns the low-resolution picture, if it is not made here.
     told
         What the method is told, if it is not the truth.
     noise
@@ -77,6 +93,8 @@ class Job:
     setting: Setting
     method: Method
     folder: Path | None = None
+    image_hash: str = ""
+    given: Callable[[], Images] | None = None
     told: Setting | None = None
     noise: float = 0.0
     more: Row = field(default_factory=dict)
@@ -93,14 +111,17 @@ class Job:
 
     def low(self, hr: Images) -> OtherImages:
         """Return the low-resolution picture of a sharp one, the same every time."""
+        if self.given is not None:
+            return self.given().to(hr.device)
         noisy = replace(self.camera, noise=self.noise)
         return noisy(hr, generator_for("noise", self.image, device=hr.device))
 
     @property
     def facts(self) -> Row:
         """The columns of the row that are known before the work."""
-        place = {"dataset": self.dataset, "image": self.image, "kernel": self.setting.name}
-        return place | {"mode": self.setting.mode, "scale": self.scale} | described(self.method) | self.more
+        place = {"dataset": self.dataset, "image": self.image, "image_hash": self.image_hash}
+        camera = {"kernel": self.setting.name, "kernel_hash": self.setting.fingerprint, "mode": self.setting.mode}
+        return place | camera | {"scale": self.scale} | described(self.method) | self.more
 
     @property
     def key(self) -> Key:
@@ -108,15 +129,35 @@ class Job:
         return key_of(self.facts, (*IDENTITY, *self.more))
 
     @property
-    def cell(self) -> tuple[Path | None, str, str, int]:
-        """The setting: folder, kernel, sampling and scale."""
-        return self.folder, self.setting.name, self.setting.mode, self.scale
+    def cell(self) -> tuple[Path | None, str, Mode, int]:
+        """The setting: folder, kernel by its fingerprint, sampling and scale."""
+        return self.folder, self.setting.fingerprint, self.setting.mode, self.scale
+
+    def sharp(self) -> OtherImages:
+        """Return the sharp picture, cut to a multiple of the scale, or to what a given low-resolution one covers.
+
+        Raises
+        ------
+        InputError
+            If nothing is left, or the given picture is not that of the sharp one.
+        """
+        hr = images.crop_to_multiple(self.load(), self.scale)
+        if self.given is None:
+            return hr
+        (height, width), (rows, columns) = self.given().shape[-2:], hr.shape[-2:]
+        rest = (rows - self.scale * height, columns - self.scale * width)
+        if not all(0 <= length < self.scale for length in rest):
+            raise InputError(
+                f"at scale {self.scale} the low-resolution picture of {columns} x {rows} px should have "
+                f"{columns // self.scale} x {rows // self.scale} px, and it has {width} x {height}."
+            )
+        return hr
 
     def check(self) -> None:
         """Raise `InputError` when the picture, or its low-resolution version, is too small for the kernel."""
         camera = from_setting(self.setting, self.scale)
         try:
-            hr = images.crop_to_multiple(self.load(), self.scale)
+            hr = self.sharp()
             camera.check(hr)
             metrics.protocol_luma(hr, self.scale)
             if self.method.steps > 0:
@@ -128,7 +169,7 @@ class Job:
     def course(self) -> tuple:
         """The same for jobs that differ only in where one course of updates stops, and in the agreement."""
         columns = [name for name in IDENTITY if name not in ("steps", "agree")]
-        told = None if self.told is None else (self.told.name, id(self.told.kernel))
+        told = None if self.told is None else (self.told.fingerprint, self.told.mode)
         return key_of(self.facts, columns), self.method.course, self.folder, told, self.noise
 
     def measure(self) -> Row:
@@ -161,7 +202,7 @@ def together(jobs: Sequence[Job]) -> Iterator[tuple[Job, Row]]:
     """
     first, camera = jobs[0], jobs[0].camera
     believed = camera if first.told is None else from_setting(first.told, first.scale).to(camera.kernel.device)
-    hr = images.crop_to_multiple(first.load(), first.scale).to(camera.kernel.device)
+    hr = first.sharp().to(camera.kernel.device)
     lr, learning = first.low(hr), 0.0
     counts = sorted({job.method.steps for job in jobs})
     stops = first.method.course(lr, believed, counts)
@@ -200,13 +241,17 @@ def described(method: Method) -> Row:
 def in_folder(
     name: str, folder: Path, settings: Iterable[Setting], methods: Sequence[Method], count: int | None = None
 ) -> list[Job]:
-    """Return the jobs of a folder of pictures: settings x methods x pictures, `count` of these at most."""
-    paths = picture_files.paths_in(folder)[:count]
+    """Return the jobs of a folder of pictures: settings x methods x pictures, `count` of these at most.
+
+    The name is that of the data set whose pictures these are, whatever the folder is called, or the one given.
+    """
+    name = datasets.recognise(folder) or printable(name)
+    paths = {path: datasets.fingerprint(path)[:12] for path in picture_files.paths_in(folder)[:count]}
     return [
-        Job(name, path.name, functools.partial(picture_files.load, path), setting, method, folder)
+        Job(name, printable(path.name), functools.partial(picture_files.load, path), setting, method, folder, digest)
         for setting in settings
         for method in methods
-        for path in paths
+        for path, digest in paths.items()
     ]
 
 
@@ -215,7 +260,7 @@ def of_pictures(
 ) -> list[Job]:
     """Return a job for each of some pictures, by their names; `changes` are further fields of `Job`."""
     return [
-        Job(name, image, functools.partial(_same, picture), setting, method, **changes)
+        Job(name, image, functools.partial(_same, picture), setting, method, image_hash=_digest(picture), **changes)
         for image, picture in pictures.items()
     ]
 
@@ -224,47 +269,141 @@ def _same(picture: Images) -> Images:
     return picture
 
 
+def _digest(picture: Images) -> str:
+    return hashlib.sha256(repr(tuple(picture.shape)).encode() + picture.cpu().numpy().tobytes()).hexdigest()[:12]
+
+
+def completed(row: Mapping) -> Row:
+    """Return a row with what was not written before there was a column for it.
+
+    No agreement, single precision; and what is known of a kernel that is spelled out, and of a picture of a known data
+    set. Of other kernels and pictures nothing is known: they are measured again.
+    """
+    row = {**row, **{name: value for name, value in MEANT.items() if not row.get(name)}}
+    if "kernel" in row and not row.get("kernel_hash"):
+        row["kernel_hash"] = _kernel_hash(str(row["kernel"]))
+    if "image" in row and not row.get("image_hash"):
+        row["image_hash"] = _known_pictures().get((str(row.get("dataset")), str(row["image"])), "")
+    return row
+
+
+@functools.cache
+def _kernel_hash(name: str) -> str:
+    try:
+        setting = kernel_files.spelled(name)
+    except InputError:
+        return ""
+    return setting.fingerprint if setting else ""
+
+
+def _known_pictures() -> dict[tuple[str, str], str]:
+    manifest = datasets.manifest()
+    return {(name, entry.file): entry.sha256[:12] for name, entries in manifest.items() for entry in entries}
+
+
 def key_of(row: Mapping, columns: Sequence[str] = IDENTITY) -> Key:
     """Return the values of a row in some columns as text, the same from memory and from a file."""
-    return tuple(str(row.get(column, MEANT.get(column, ""))) for column in columns)
+    return tuple(str(row.get(column, "")) for column in columns)
 
 
 def table_of(rows: Iterable[Mapping]) -> Rows:
     """Return rows, from `Job.measure` or read as text, as a table: numbers are numbers, and the rest is text."""
-    whole = [{**row, **{name: value for name, value in MEANT.items() if name not in row}} for row in rows]
+    whole = [completed(row) for row in rows]
     table = pd.DataFrame(whole, columns=None if whole else COLUMNS)
     return table.astype({name: NUMBERS.get(name, str) for name in table})
 
 
+def problem(row: Mapping) -> str | None:
+    """Say in a few words what is wrong with a measured row, of numbers or of texts, or return None."""
+    for name, value in row.items():
+        if name in NUMBERS and not _is_number(value, NUMBERS[name], RANGES[name]):
+            return f"{name} is {reprlib.repr(value)}"
+        if name in COLUMNS and name not in NUMBERS:
+            able = (*WORDS.get(name, (value,)), *([""] if name in MEANT else []))
+            text = isinstance(value, str) and "\0" not in value and value in able
+            if not text and not (name == "seed" and isinstance(value, int)):
+                return f"{name} is {reprlib.repr(value)}"
+    return None
+
+
+def _is_number(value: object, kind: type, limits: Range) -> bool:
+    if not isinstance(value, (str, int, kind)) or isinstance(value, bool):
+        return False
+    try:
+        number = kind(value)
+    except ValueError:
+        return False
+    return number in limits
+
+
 def read(path: str | Path, needed: Sequence[str] = COLUMNS) -> Rows:
-    """Read measured rows back from their file; lines that start with ``#`` are comments.
+    """Read measured rows back from their file; lines before the head that start with ``#`` are comments.
+
+    This is the one place where rows are checked: what it returns is a valid table.
 
     Raises
     ------
     InputError
-        If the file cannot be read or holds something else, or a line is without its numbers: which line is told.
+        If the file cannot be read or holds something else, or a line is cut, too long or has other values than its
+        columns can have: which line is told.
     """
     try:
-        table = pd.read_csv(path, dtype=str, keep_default_na=False, comment="#")
-    except (OSError, ValueError) as error:
+        with Path(path).open(encoding="utf-8-sig", newline="") as handle:
+            reader = csv.reader(handle, strict=True)
+            lines = [(reader.line_num, line) for line in reader if line]
+    except (OSError, ValueError, csv.Error) as error:
         raise InputError(f"The rows {path} cannot be read ({error}).") from None
-    if missing := set(needed) - set(table) - set(MEANT):
-        raise InputError(
-            f"{path} holds other rows than measured ones (it has no {', '.join(sorted(missing))}): "
-            "move it away, or mend it."
-        )
-    numbers: Rows = table[[name for name in NUMBERS if name in table]].apply(pd.to_numeric, errors="coerce")
-    whole = [name for name in numbers if NUMBERS[name] is int]
-    damaged = numbers.isna().to_numpy().any(axis=1) | (numbers[whole].to_numpy() % 1 != 0).any(axis=1)
-    if damaged.any():
-        raise InputError(f"{path} is damaged in line {damaged.argmax() + 2}: mend or delete that line.")
-    return table_of(table.to_dict("records"))
+    while lines and lines[0][1][0].startswith("#"):
+        del lines[0]
+    if not lines:
+        raise InputError(f"The rows {path} cannot be read (there are none).")
+    (_, head), *rest = lines
+    missing = set(needed) - set(head) - completed(dict.fromkeys(head, "")).keys()
+    if missing or len(set(head)) < len(head):
+        why = f"it has no {', '.join(sorted(missing))}" if missing else "it has a column twice"
+        raise InputError(f"{path} holds other rows than measured ones ({why}): move it away, or mend it.")
+    rows = []
+    for number, line in rest:
+        rows.append(dict(zip(head, line, strict=False)))
+        wrong = problem(rows[-1]) if len(line) == len(head) else f"it has {len(line)} values for {len(head)} columns"
+        if wrong:
+            raise InputError(f"{path} is damaged in line {number} ({wrong}): mend or delete that line.")
+    return table_of(rows) if rows else pd.DataFrame(columns=list(completed(dict.fromkeys(head, ""))))
 
 
 def write(path: str | Path, table: Rows) -> None:
-    """Write rows as a CSV file, whole or not at all."""
-    with atomic_path(path) as temporary:
-        table.to_csv(temporary, index=False, lineterminator="\n")
+    """Write rows as a CSV file in UTF-8, whole or not at all.
+
+    Raises
+    ------
+    Failure
+        If there is no room for it, or the place cannot be written.
+    """
+    try:
+        with atomic_path(path) as temporary:
+            table.to_csv(temporary, index=False, lineterminator="\n", encoding="utf-8")
+    except OSError as error:
+        raise Failure(
+            f"The rows cannot be written to {path} ({error.strerror or error}): make room for them."
+        ) from None
+
+
+def labelled(rows: Rows) -> Rows:
+    """Return rows in which a kernel's name stands for one kernel: of several with one name it has the fingerprint, too.
+
+    They are others where the same picture was measured with both; kernels of their own for each picture are not.
+    """
+    columns = ["dataset", "image", "kernel", "mode", "scale"]
+    if "kernel_hash" not in rows or rows.empty:
+        return rows
+    doubled = rows.groupby(columns)["kernel_hash"].transform("nunique") > 1
+    names = set(zip(rows.loc[doubled, "dataset"], rows.loc[doubled, "kernel"], strict=True))
+    places = zip(rows["dataset"], rows["kernel"], rows["kernel_hash"], strict=True)
+    labels = [
+        f"{kernel} ({digest[:6] or 'unknown'})" if (name, kernel) in names else kernel
+        for name, kernel, digest in places
+    ]
+    return rows.assign(kernel=pd.Series(labels, rows.index, dtype=rows["kernel"].dtype))
 
 
 @functools.cache
@@ -272,7 +411,7 @@ def _kernels() -> tuple[str, ...]:
     return tuple(kernels.named())
 
 
-ORDER = ("dataset", "scale", "kernel", "method", "weights", "steps", "agree", "image")
+ORDER = ("dataset", "scale", "kernel", "kernel_hash", "method", "weights", "steps", "agree", "image")
 
 
 def ordered(table: Rows, by: Sequence[str] = ORDER) -> Rows:

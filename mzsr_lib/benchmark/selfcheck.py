@@ -28,7 +28,7 @@ TOLERANCE = 0.02  # dB; the paper prints two decimals
 # gives in their place (dB). Anything else, in these cells too, fails.
 EXCEPTIONS = {("bsd100", "gani_d", 2): 26.23}
 
-PASSED, EXCEPTION, FAILED, NOT_APPLICABLE = "passed", "exception", "failed", "not-applicable"
+PASSED, EXCEPTION, FAILED, NOT_APPLICABLE = measuring.OUTCOMES
 
 
 class SelfCheckFailed(Failure):
@@ -41,16 +41,16 @@ def expected(folder: str | Path | None, setting: Setting, scale: int) -> float |
     Parameters
     ----------
     folder
-        Of pictures; it is known by their number and names.
+        Of pictures; they are known by their content.
     setting
-        A kernel; only the named ones with their own sampling are in the paper.
+        A kernel, known by its content; only the paper's with their own sampling are in the paper.
     scale
         2 or 4 in the paper.
     """
-    name, own = folder and datasets.recognise(folder), kernels.named().get(setting.name)
-    if name is None or own is None or own.mode != setting.mode:
+    name, kernel = folder and datasets.recognise(folder), kernels.paper_name(setting.fingerprint, setting.mode)
+    if name is None or kernel is None:
         return None
-    value = published.lookup(name, setting.name, scale, "bicubic", 0)
+    value = published.lookup(name, kernel, scale, "bicubic", 0)
     return None if value is None else value.psnr
 
 
@@ -95,8 +95,9 @@ def outcomes(jobs: Sequence[Job], progress: bool = False) -> tuple[dict[tuple, s
     found = dict.fromkeys(cells, NOT_APPLICABLE)
     for cell, psnr in printed.items():
         mean = fmean(row["psnr"] for row, check in zip(rows, checks, strict=True) if check.cell == cell)
-        folder, kernel, _, scale = cell
-        found[cell] = require(str(folder and datasets.recognise(folder)), kernel, scale, mean, psnr)
+        folder, kernel, mode, scale = cell
+        name = str(folder and datasets.recognise(folder))
+        found[cell] = require(name, str(kernels.paper_name(kernel, mode)), scale, mean, psnr)
     return found, {check.key: row for check, row in zip(checks, rows, strict=True)}
 
 
@@ -139,15 +140,17 @@ def selfcheck(root: str | Path | None = None, device: torch.device | str = "cpu"
         If none of the data sets is there as a whole.
     """
     root = existing_folder(root or datasets.data_root())
-    complete = [name for name in DATASETS if datasets.recognise(root / name) == name]
+    # By their names: that the content is the paper's is what is looked for.
+    complete = [name for name in DATASETS if datasets.named_like(root / name) == name]
     if not complete:
         names = ", ".join(DATASETS)
         raise InputError(f"{root} holds none of {names} as a whole: fetch one with 'mzsr data fetch {DATASETS[0]}'.")
     methods = [registry.build("bicubic", registry.Options(device=device, scale=scale)) for scale in (2, 4)]
     cells = []
     for name, method, setting in itertools.product(complete, methods, kernels.named().values()):
-        printed = expected(root / name, setting, method.options.scale)
-        if printed is not None:
+        cell = published.lookup(name, setting.name, method.options.scale, "bicubic", 0)
+        if cell is not None:
+            printed = cell.psnr
             jobs = measuring.in_folder(name, root / name, [setting], [method])
             bar = tqdm(jobs, f"{name} {setting.name}", unit="picture", disable=None if progress else True)
             psnr, cell = fmean(job.measure()["psnr"] for job in bar), (name, setting.name, method.options.scale)

@@ -4,14 +4,12 @@ Every finished job is a line in a file of its own process, so an interruption co
 finished is known by what was measured, and with which weights: a second call does what is missing.
 """
 
-import json
-import os
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
-from mzsr_lib.benchmark import datasets, evaluation, measuring
-from mzsr_lib.benchmark.measuring import COLUMNS, GROUP, Job, Key, Row, Rows, key_of
+from mzsr_lib.benchmark import datasets, evaluation, journals, measuring
+from mzsr_lib.benchmark.measuring import COLUMNS, GROUP, PLACE, Job, Key, Row, Rows, key_of
 from mzsr_lib.files import InputError, check_writable, existing_folder
 from mzsr_lib.imaging.kernels import Setting
 from mzsr_lib.methods.registry import Method
@@ -62,16 +60,16 @@ POLL = 0.5  # seconds between two looks at what the other processes have finishe
 def finished(output: str | Path) -> dict[Key, Row]:
     """Return the rows that are measured, by `IDENTITY`: those of ``rows.csv``, then those of all journals."""
     rows = _merged(output).to_dict("records")
-    for journal in sorted((Path(output) / JOURNALS).glob("*.jsonl")):
-        for line in journal.read_text(encoding="utf-8", errors="replace").splitlines():
-            try:
-                rows.append(json.loads(line))
-            except ValueError:  # the line that was being written when the process was killed
-                continue
+    for journal in _journals(output):
+        rows += journals.read(journal)[0]
     found: dict[Key, Row] = {}
     for row in rows:
         found.setdefault(key_of(row), row)
     return found
+
+
+def _journals(output: str | Path) -> list[Path]:
+    return sorted((Path(output) / JOURNALS).glob("*.jsonl"))
 
 
 def _merged(output: str | Path) -> Rows:
@@ -80,7 +78,12 @@ def _merged(output: str | Path) -> Rows:
 
 
 def run(
-    jobs: Sequence[Job], output: str | Path, group: Group, minutes: float | None = None, progress: bool = False
+    jobs: Sequence[Job],
+    output: str | Path,
+    group: Group,
+    minutes: float | None = None,
+    progress: bool = False,
+    say: Callable[[str], None] = lambda sentence: None,
 ) -> int:
     """Do this process's share of the jobs that are not finished; the first process then waits and merges.
 
@@ -99,6 +102,8 @@ def run(
         Begin no job after so many.
     progress
         Show bars.
+    say
+        Is told when a journal has lines that cannot be used.
 
     Returns
     -------
@@ -107,6 +112,9 @@ def run(
     """
     deadline = float("inf") if minutes is None else time.monotonic() + 60 * minutes
     check_writable(Path(output) / "rows.csv")
+    for journal in _journals(output) if group.leads else ():
+        if damaged := journals.read(journal)[1]:
+            say(f"{journal}: {damaged} of its lines are damaged, and what they held is measured again.")
     work(share(jobs, group), output, group, deadline, progress)
     if not group.leads:
         return 0
@@ -134,35 +142,28 @@ def work(
     done = finished(output)
     left = [job for job in jobs if job.key not in done]
     journal = Path(output) / JOURNALS / f"jobs-rank{group.rank}.jsonl"
-    evaluation.measure(left, lambda row: _append(journal, row), deadline, progress and group.leads)
-
-
-def _append(journal: Path, row: Row) -> None:
-    """Add a line to a journal and wait until it is on the disk; half a line of a killed process is closed first."""
-    journal.parent.mkdir(parents=True, exist_ok=True)
-    with journal.open("ab+") as handle:
-        torn = handle.tell() > 0 and (handle.seek(-1, os.SEEK_END), handle.read(1))[1] != b"\n"
-        handle.write((b"\n" if torn else b"") + json.dumps(row).encode() + b"\n")
-        handle.flush()
-        os.fsync(handle.fileno())
+    evaluation.measure(left, lambda row: journals.append(journal, row), deadline, progress and group.leads)
 
 
 def merge(jobs: Sequence[Job], output: str | Path) -> None:
     """Put what the jobs have measured into ``rows.csv``, in a fixed order; rows of other jobs stay.
 
     Only whole means go in: a data set, kernel, scale, method and number of updates of which every picture is
-    finished. They replace rows of other weights of the same name, or of another seed.
+    finished. They replace rows of other weights, pictures or seed in the same place.
     """
     done, means = finished(output), {}
+    mean = (*GROUP, "kernel_hash")
     for job in jobs:
-        means.setdefault(key_of(job.facts, GROUP), []).append(job)
-    whole = {mean: members for mean, members in means.items() if all(job.key in done for job in members)}
+        means.setdefault(key_of(job.facts, mean), []).append(job)
+    whole = {key: members for key, members in means.items() if all(job.key in done for job in members)}
     fresh = {job.key: done[job.key] for members in whole.values() for job in members}
-    versions = {mean: key_of(members[0].facts, ("weights_hash", "seed")) for mean, members in whole.items()}
+    versions = {key: key_of(members[0].facts, ("weights_hash", "seed")) for key, members in whole.items()}
+    taken = {key_of(row, (*PLACE, "weights")) for row in fresh.values()}
     kept = {}
     for row in _merged(output).to_dict("records"):
         version = key_of(row, ("weights_hash", "seed"))
-        if versions.get(key_of(row, GROUP), version) == version:
+        same = key_of(row) in fresh or key_of(row, (*PLACE, "weights")) not in taken
+        if same and versions.get(key_of(row, mean), version) == version:
             kept[key_of(row)] = row
     if rows := fresh | kept:
         table = measuring.ordered(measuring.table_of(rows.values()))

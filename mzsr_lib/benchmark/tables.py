@@ -112,7 +112,7 @@ def with_columns(rows: Rows) -> Rows:
 
 def collect(rows: Rows) -> dict[Place, Rows]:
     """Return the rows to be shown by (data set, kernel, scale), in order, with their ``column``."""
-    shown = with_columns(measuring.ordered(rows))
+    shown = with_columns(measuring.ordered(measuring.labelled(rows)))
     shown = shown[[column.shown for column in shown["column"]]]
     return dict(iter(shown.groupby(["dataset", "kernel", "scale"], sort=False)))
 

@@ -12,6 +12,7 @@ from tyro.conf import Positional, arg
 from mzsr_lib.methods import catalogue
 
 if TYPE_CHECKING:
+    from mzsr_lib.benchmark.measuring import Rows
     from mzsr_lib.imaging.picture_files import Picture
 
 Kernel = Annotated[
@@ -173,7 +174,14 @@ def evaluate(
         arg(metavar="N", help="Gradient updates of the only method, one or more numbers, instead of :N at its name."),
     ] = (),
     agree: Annotated[bool, arg(help="The same as +agree at the name of the only method.")] = False,
-    output: Annotated[Path | None, arg(metavar="ROWS.csv", help="File for one row a picture.")] = None,
+    output: Annotated[
+        Path | None,
+        arg(
+            metavar="ROWS.csv",
+            help="File for one row a picture, written while they are measured; "
+            "what it holds is not measured again, and other rows in it stay.",
+        ),
+    ] = None,
     weights: Weights = None,
     mode: Mode = None,
     seed: Seed = 0,
@@ -204,10 +212,16 @@ def evaluate(
     doubts = filter(None, (registry.doubt(built, degradation) for built in methods))
     for sentence in dict.fromkeys([*remarks(setting, degradation), *doubts]):
         note(sentence)
-    rows = evaluation.evaluate(folder, setting, methods, progress=True)
-    print(evaluation.table(evaluation.means(rows)))
-    if output:
-        measuring.write(output, rows)
+    jobs = measuring.in_folder(folder.resolve().name, folder, [setting], methods)
+    evaluation.continued(jobs, output, progress=True, show=_print_means)
+
+
+def _print_means(rows: "Rows") -> None:
+    """Print the means of the rows that there are."""
+    from mzsr_lib.benchmark import evaluation
+
+    if len(rows):
+        print(evaluation.table(evaluation.means(rows)), flush=True)
 
 
 def methods() -> None:

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from tyro.conf import arg
 
-from mzsr_lib.cli.commands import DataRoot, Device, Methods, Precision, Seed, Weights, note
+from mzsr_lib.cli.commands import Convention, DataRoot, Device, Methods, Precision, Seed, Weights, note
 from mzsr_lib.cli.training import MaxMinutes, check_limits
 
 Output = Annotated[
@@ -25,6 +25,7 @@ def tables(
     output: Output = Path("results"),
     datasets: DataSets = ("set5", "bsd100"),
     kernels: Kernels = (),
+    kernel_convention: Convention = "correlate",
     scales: Scales = (2,),
     methods: Methods = (),
     weights: Weights = None,
@@ -53,7 +54,7 @@ def tables(
 
     check_limits(max_minutes)
     sweeps.check_count(images)
-    settings = [parse(kernel) for kernel in kernels or named()]
+    settings = [parse(kernel, kernel_convention) for kernel in kernels or named()]
     places = sweeps.folders(datasets, data)
     group = runtime.join(device)
     # Pictures come in many sizes: looking for the fastest convolution of each would cost more than it saves.
@@ -62,7 +63,7 @@ def tables(
         say = note if group.leads else lambda sentence: None
         options = [registry.Options(weights, group.device, scale, precision, seed) for scale in scales]
         planned = sweeps.plan(places, settings, registry.sweep(methods, options, say), images)
-        missing = sweeps.run(planned, output, group, max_minutes, progress=True)
+        missing = sweeps.run(planned, output, group, max_minutes, progress=True, say=say)
         if group.leads:
             _report(len(planned), missing, output)
     finally:

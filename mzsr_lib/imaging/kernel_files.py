@@ -44,19 +44,26 @@ def parse(text: str, convention: Convention = "correlate") -> Setting:
     InputError
         If it is none of these, or the kernel cannot be: see `normalise`.
     """
-    if text in named():
-        return named()[text]
     path, chosen = split(text)
-    if path is not None:
+    if path is not None and text not in named():
         return _from_file(path, chosen, convention)
-    parts = text.split(",")
-    if len(parts) == 3:
-        numbers = _numbers(text, parts)
-        return Setting(text, _gaussian(text, *numbers), "direct", gaussian_text(*numbers))
+    if setting := spelled(text):
+        return setting
     raise InputError(
         f"There is no kernel '{text}': give {', '.join(named())}, 'lambda1,lambda2,theta', "
         f"or a file that ends in {', '.join(FILE_SUFFIXES)}."
     )
+
+
+def spelled(text: str) -> Setting | None:
+    """Return the kernel that a name or three numbers spell out, without any file; None if the text is neither."""
+    if text in named():
+        return named()[text]
+    parts = text.split(",")
+    if len(parts) != 3:
+        return None
+    numbers = _numbers(text, parts)
+    return Setting(text, _gaussian(text, *numbers), "direct", gaussian_text(*numbers))
 
 
 def split(text: str) -> tuple[Path | None, list[str]]:

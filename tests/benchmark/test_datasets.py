@@ -140,17 +140,27 @@ def test_a_place_that_cannot_be_written(tmp_path):
         datasets.fetch(["set5"], tmp_path / "file", progress=False)
 
 
-def test_data_sets_are_known_by_number_and_names(tmp_path):
+def test_data_sets_are_known_by_their_content(tmp_path, monkeypatch):
+    (tmp_path / "a.png").write_bytes(b"one")
+    (tmp_path / "b.png").write_bytes(b"two")
+    entries = tuple(Entry(path.name, "", datasets.fingerprint(path), 3) for path in sorted(tmp_path.iterdir()))
+    monkeypatch.setattr(datasets, "manifest", lambda: {"mine": entries})
+    assert datasets.recognise(tmp_path) == datasets.named_like(tmp_path) == "mine"
+    (tmp_path / "b.png").write_bytes(b"2")
+    assert datasets.named_like(tmp_path) == "mine" and datasets.recognise(tmp_path) is None
+
+
+def test_data_sets_are_named_like_others_by_number_and_names(tmp_path):
     assert datasets.recognise(tmp_path / "missing") is None
-    assert datasets.recognise(tmp_path) is None
+    assert datasets.named_like(tmp_path) is None
     for number in range(1, 15):
         (tmp_path / f"img_{number:03d}_SRF_2_HR.png").touch()
         known = {5: "set5", 14: "set14"}.get(number)
-        assert datasets.recognise(tmp_path) == known
+        assert datasets.named_like(tmp_path) == known
     (tmp_path / "notes.txt").touch()
-    assert datasets.recognise(tmp_path) == "set14"
+    assert datasets.named_like(tmp_path) == "set14"
     (tmp_path / "mine.png").touch()
-    assert datasets.recognise(tmp_path) is None
+    assert datasets.named_like(tmp_path) is None
 
 
 def test_the_real_files_are_those_of_the_manifest(data_dir):

@@ -1,9 +1,11 @@
 """Rows, means and tables of a sweep, and the self-check that goes before the paper's settings."""
 
 import itertools
+import re
 import shutil
 from dataclasses import replace
 
+import numpy as np
 import pandas as pd
 import pytest
 import torch
@@ -49,7 +51,7 @@ def stored(tmp_path):
 @pytest.fixture
 def pretend(monkeypatch, folder):
     """Call with a value in dB to pretend that the folder is Set5 and that the paper prints this for bicubic."""
-    entries = tuple(Entry(name, "", "", 0) for name in NAMES)
+    entries = tuple(Entry(name, "", datasets.fingerprint(folder / name), 0) for name in NAMES)
 
     def printed(psnr):
         monkeypatch.setattr(datasets, "manifest", lambda: {"set5": entries})
@@ -246,7 +248,8 @@ def test_other_sampling_kernels_and_folders_have_nothing_to_be_checked_by(folder
     pretend(1.0)
     assert selfcheck.expected(folder, SETTING, 2) == 1.0
     assert selfcheck.expected(folder, SETTING._replace(mode="bicubic"), 2) is None
-    assert selfcheck.expected(folder, kernel_files.parse("2.0,2.0,0"), 2) is None
+    assert selfcheck.expected(folder, kernel_files.parse("2.1,2.0,0"), 2) is None
+    assert selfcheck.expected(folder, kernel_files.parse("2.0,2.0,0"), 2) == 1.0  # the same kernel by another name
     assert selfcheck.expected(None, SETTING, 2) is None
     (folder / "b.png").rename(folder / "c.png")
     assert selfcheck.expected(folder, SETTING, 2) is None
@@ -296,8 +299,30 @@ def test_set5_with_one_altered_picture_is_refused(data_dir, tmp_path):
     picture_files.save(path, picture_files.load(path).roll(1, dims=-1)[..., :-2])
     rows = selfcheck.selfcheck(tmp_path)
     assert FAILED in set(rows["outcome"])
-    with pytest.raises(SelfCheckFailed):
-        evaluation.evaluate(tmp_path / "set5", kernel_files.parse("bicubic"), built("bicubic"))
+    # Other pictures under the paper's names are not the paper's: they are scored, and nothing is compared.
+    rows = evaluation.evaluate(tmp_path / "set5", kernel_files.parse("bicubic"), built("bicubic"))
+    assert set(rows["selfcheck"]) == {selfcheck.NOT_APPLICABLE}
+    assert evaluation.means(rows)["published_psnr"].isna().all()
+
+
+def test_a_file_with_the_name_of_the_paper_s_kernel_is_another_one(folder, pretend, tmp_path):
+    pretend(1.0)
+    np.save(tmp_path / "g2.0d.npy", kernels.gaussian_kernel(torch.eye(2) * 3.0, 21).numpy())
+    rows = evaluation.evaluate(folder, kernel_files.parse(str(tmp_path / "g2.0d.npy")), built("bicubic"))
+    assert set(rows["selfcheck"]) == {selfcheck.NOT_APPLICABLE} and set(rows["kernel"]) == {"g2.0d.npy"}
+    assert evaluation.means(rows)["published_psnr"].isna().all()
+
+
+def test_two_kernels_of_one_name_have_two_results(folder, tmp_path):
+    parsed = []
+    for place, width in (("a", 1.0), ("b", 3.0)):
+        (tmp_path / place).mkdir()
+        np.save(tmp_path / place / "kernel.npy", kernels.gaussian_kernel(torch.eye(2) * width, 13).numpy())
+        parsed.append(kernel_files.parse(str(tmp_path / place / "kernel.npy")))
+    jobs = [job for setting in parsed for job in measuring.in_folder("mine", folder, [setting], built("bicubic"))]
+    averages = evaluation.means(evaluation.measure(jobs))
+    assert list(averages["kernel"]) == [f"kernel ({setting.fingerprint[:6]})" for setting in parsed]
+    assert averages["psnr"][0] > averages["psnr"][1] + 0.1
 
 
 def rows_of(*rows):
@@ -326,12 +351,51 @@ def test_published_values_of_zssr_go_with_its_authors_settings_and_of_all_withou
 
 
 @pytest.mark.parametrize(
-    ("text", "part"), [("", "cannot be read"), ("a,b\n1,2\n", r"it has no agree|it has no commit")]
+    ("text", "part"),
+    [("", "cannot be read"), ("a,b\n1,2\n", r"it has no commit"), ("psnr,psnr\n1,1\n", "no commit")],
 )
 def test_a_file_of_something_else_is_refused(tmp_path, text, part):
     (tmp_path / "rows.csv").write_text(text)
     with pytest.raises(InputError, match=part):
         measuring.read(tmp_path / "rows.csv")
+
+
+def damages():
+    """The text of a file of rows, and what may happen to it; then a part of the sentence."""
+
+    def line(text, old, new):
+        return text.replace(old, new, 1)
+
+    return {
+        "a cut line": (lambda text: text[:-20].encode(), "it has 1[0-9] values for 21 columns"),
+        "a line too long": (lambda text: (text + ",,".join("abc") + "," * 30).encode(), "values for 21 columns"),
+        "null bytes": (lambda text: line(text, "a.png", "a\0.png").encode(), "damaged in line 2"),
+        "utf-16": (lambda text: text.encode("utf-16"), "cannot be read"),
+        "a word for a number": (lambda text: line(text, ",2,bicubic", ",two,bicubic").encode(), "scale is 'two'"),
+        "a scale that is none": (lambda text: line(text, ",2,bicubic", ",0,bicubic").encode(), "scale is '0'"),
+        "a word that is none": (lambda text: line(text, ",no,", ",perhaps,").encode(), "agree is 'perhaps'"),
+        "not a number": (lambda text: re.sub(r",no,[0-9.]+", ",no,nan", text, count=1).encode(), "psnr is 'nan'"),
+        "an open quote": (lambda text: (text + '"').encode(), "cannot be read"),
+    }
+
+
+@pytest.mark.parametrize("kind", damages())
+def test_damaged_rows_are_one_sentence(tmp_path, folder, kind):
+    measuring.write(tmp_path / "rows.csv", evaluation.evaluate(folder, SETTING, built("bicubic")))
+    change, part = damages()[kind]
+    (tmp_path / "rows.csv").write_bytes(change((tmp_path / "rows.csv").read_text()))
+    with pytest.raises(InputError, match=part) as caught:
+        measuring.read(tmp_path / "rows.csv")
+    assert "rows.csv" in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["写真 é.png", "a#b.png", 'with, comma and "quotes".png', "two\nlines.png", "a|b.png"])
+def test_a_picture_may_have_any_name(tmp_path, folder, name):
+    (folder / "a.png").rename(folder / name)
+    rows = evaluation.evaluate(folder, SETTING, built("bicubic"))
+    measuring.write(tmp_path / "rows.csv", rows)
+    assert measuring.read(tmp_path / "rows.csv").equals(rows)
+    assert all(map(str.isprintable, rows["image"]))
 
 
 def test_grey_noise_is_grey_and_transparency_has_none():

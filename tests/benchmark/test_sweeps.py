@@ -1,19 +1,23 @@
 """A sweep gives the same rows whoever shared it and however often it was stopped, and measures nothing twice."""
 
+import errno
 import json
 import os
+import re
 import socket
 import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 from helpers import picture, spied
 
 from mzsr_lib import files
-from mzsr_lib.benchmark import evaluation, measuring, selfcheck, sweeps
+from mzsr_lib.benchmark import datasets, evaluation, journals, measuring, selfcheck, sweeps, tables
+from mzsr_lib.benchmark.datasets import Entry
 from mzsr_lib.cli import main
-from mzsr_lib.files import InputError
+from mzsr_lib.files import Failure, InputError
 from mzsr_lib.imaging import kernel_files, picture_files
 from mzsr_lib.methods import catalogue, registry
 from mzsr_lib.methods.registry import Options
@@ -219,6 +223,114 @@ def test_the_outcome_of_the_self_check_is_in_the_rows(data, tmp_path, monkeypatc
         ("g2.0d", selfcheck.PASSED),
         ("bicubic", selfcheck.NOT_APPLICABLE),
     }
+
+
+def simple(data):
+    """Two jobs."""
+    return sweeps.plan(sweeps.folders(["mine"], data), [kernel_files.parse("bicubic")], [registry.build("bicubic")])
+
+
+def box(folder, size):
+    folder.mkdir(exist_ok=True)
+    np.save(folder / "kernel.npy", np.ones((size, size)))
+    return kernel_files.parse(str(folder / "kernel.npy"))
+
+
+def test_two_kernel_files_of_one_name_are_two_kernels(data, tmp_path, calls):
+    a, b = box(tmp_path / "a", 3), box(tmp_path / "b", 7)
+    places, bicubic = sweeps.folders(["mine"], data), [registry.build("bicubic")]
+    for name, calls_of_settings in (("both", [[a, b]]), ("later", [[a], [b]])):
+        for settings in calls_of_settings:
+            sweeps.run(sweeps.plan(places, settings, bicubic), tmp_path / name, Group())
+    both, later = rows(tmp_path / "both", MEASURED), rows(tmp_path / "later", MEASURED)
+    assert both == later and len(both) == 4 and len({row["psnr"] for row in both}) == 4
+    assert len(calls) == 8  # each kernel once in each folder
+    assert "kernel (" + a.fingerprint[:6] in tables.as_markdown(measuring.read(tmp_path / "both" / "rows.csv"))
+
+
+def test_other_pictures_of_the_same_names_are_measured_and_replace_the_rows(data, tmp_path, calls):
+    sweeps.run(simple(data), tmp_path, Group())
+    before = rows(tmp_path)
+    picture_files.save(data / "mine" / "1.png", picture(50, 53, seed=9))
+    sweeps.run(simple(data), tmp_path, Group())
+    assert [image for image, *_ in calls] == ["0.png", "1.png", "1.png"]
+    after = rows(tmp_path)
+    assert after[0] == before[0] and len(after) == 2
+    assert after[1]["psnr"] != before[1]["psnr"] and after[1]["image_hash"] != before[1]["image_hash"]
+
+
+def test_rows_without_hashes_are_known_where_kernel_and_pictures_are(data, tmp_path, calls, monkeypatch):
+    entries = tuple(
+        Entry(path.name, "", datasets.fingerprint(path), 0) for path in picture_files.paths_in(data / "mine")
+    )
+    monkeypatch.setattr(datasets, "manifest", lambda: {"set5": entries})
+    picture_files.save(data / "yours" / "0.png", picture(49, 53, seed=7))
+    settings = [kernel_files.parse("g2.0d"), kernel_files.parse("1.0,0.5,0.3"), box(tmp_path, 3)]
+    plan = sweeps.plan({"set5": data / "mine", "yours": data / "yours"}, settings, [registry.build("nearest")])
+    monkeypatch.setattr(selfcheck, "expected", lambda *given: None)
+    sweeps.run(plan, tmp_path, Group())
+    old = measuring.read(tmp_path / "rows.csv").drop(columns=["image_hash", "kernel_hash"])
+    measuring.write(tmp_path / "rows.csv", old)
+    (tmp_path / "jobs" / "jobs-rank0.jsonl").unlink()
+    calls.clear()
+    sweeps.run(plan, tmp_path, Group())
+    # Not again: the known data set with kernels that are spelled out. Again: a kernel file, and pictures nobody knows.
+    assert len(calls) == 2 + 3 * 2
+
+
+def damages():
+    """A line of a journal, and what may happen to it."""
+    return {
+        "cut": lambda line: line[: len(line) // 2],
+        "null bytes": lambda line: line[:30] + b"\0\0" + line[32:],
+        "utf-16": lambda line: line.decode().encode("utf-16"),
+        "another number": lambda line: re.sub(rb'"psnr": \d', b'"psnr": 9', line),
+        "a list": lambda line: b"[1, 2]",
+        "nothing measured": lambda line: b'{"a": 1}',
+        "deep": lambda line: b"[" * 100_000,
+    }
+
+
+@pytest.mark.parametrize("kind", damages())
+def test_a_damaged_line_of_a_journal_is_measured_again_and_said(data, tmp_path, calls, kind):
+    plan = simple(data)
+    sweeps.run(plan, tmp_path, Group())
+    good = rows(tmp_path, MEASURED)
+    (tmp_path / "rows.csv").unlink()
+    journal, said = tmp_path / "jobs" / "jobs-rank0.jsonl", []
+    first, second = journal.read_bytes().splitlines()
+    journal.write_bytes(damages()[kind](first) + b"\n" + second + b"\n")
+    calls.clear()
+    sweeps.run(plan, tmp_path, Group(), say=said.append)
+    assert [image for image, *_ in calls] == ["0.png"] and rows(tmp_path, MEASURED) == good
+    assert len(said) == 1 and "jobs-rank0.jsonl" in said[0] and "damaged" in said[0]
+
+
+def test_lines_from_before_there_were_checksums_are_read(data, tmp_path, calls):
+    plan = simple(data)
+    sweeps.run(plan, tmp_path, Group())
+    (tmp_path / "rows.csv").unlink()
+    journal = tmp_path / "jobs" / "jobs-rank0.jsonl"
+    lines = [json.loads(line) for line in journal.read_text().splitlines()]
+    assert all(line.pop("checksum") for line in lines)
+    journal.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    calls.clear()
+    sweeps.run(plan, tmp_path, Group())
+    assert not calls and len(rows(tmp_path)) == 2
+
+
+def test_a_full_disk_is_one_sentence_and_loses_nothing(data, tmp_path, calls, monkeypatch):
+    plan = simple(data)
+
+    def full(handle):
+        if len(calls) > 1:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch, pytest.raises(Failure, match=r"No space left on device\): make room"):
+        patch.setattr(journals.os, "fsync", full)
+        sweeps.run(plan, tmp_path, Group())
+    sweeps.run(plan, tmp_path, Group())
+    assert len(rows(tmp_path)) == 2
 
 
 def test_rows_from_before_agreement_are_those_without_it(data, tmp_path, calls):

@@ -10,13 +10,14 @@ from pathlib import Path
 from typing import get_args
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
-from helpers import picture
+from helpers import picture, spied
 from PIL import Image
 
 from mzsr_lib import files, runtime
-from mzsr_lib.benchmark import selfcheck
+from mzsr_lib.benchmark import measuring, selfcheck
 from mzsr_lib.cli import main, training
 from mzsr_lib.imaging import degradation, kernel_files, picture_files
 from mzsr_lib.methods.catalogue import METHODS
@@ -280,8 +281,10 @@ def test_evaluate_writes_rows_and_prints_means(run):
     code, out, err = run(line)
     assert (code, err) == (0, "")
     rows = files.read_rows("rows.csv")
-    columns = "dataset,image,kernel,mode,scale,method,steps,agree,psnr,ssim,seconds,device,precision,weights,"
-    columns += "weights_hash,commit,date,seed,selfcheck"
+    columns = (
+        "dataset,image,image_hash,kernel,kernel_hash,mode,scale,method,steps,agree,psnr,ssim,seconds,device,precision,"
+    )
+    columns += "weights,weights_hash,commit,date,seed,selfcheck"
     assert list(rows[0]) == columns.split(",") and len(rows) == 9
     mean = sum(float(row["psnr"]) for row in rows) / 9
     assert f" {mean:.2f} " in out and "| many " in out
@@ -303,10 +306,34 @@ def test_evaluate_takes_several_methods_and_steps(run):
 
 
 def test_a_table_that_cannot_be_kept_is_shown_all_the_same(run, monkeypatch):
-    monkeypatch.setattr(files, "check_writable", lambda path: None)
-    Path("rows.csv").mkdir()
+    def full(temporary, *more, **given):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(pd.DataFrame, "to_csv", full)
     code, out, err = run("evaluate GIVEN/many --kernel 1.0,0.5,0.3 --method bicubic --output rows.csv")
-    assert code != 0 and "| many " in out and err.startswith("mzsr: ")
+    assert code == 1 and "| many " in out and "(No space left on device): make room" in err and written() == []
+
+
+def test_evaluate_goes_on_after_an_interruption_and_shows_what_there_is(run, monkeypatch):
+    line = "evaluate GIVEN/many --kernel 1.0,0.5,0.3 --method bicubic --output rows.csv"
+    together, done = measuring.together, []
+
+    def interrupted(jobs):
+        for job, row in together(jobs):
+            if len(done) == 3:
+                raise KeyboardInterrupt
+            done.append(job.image)
+            yield job, row
+
+    with monkeypatch.context() as patch:
+        patch.setattr(measuring, "together", interrupted)
+        code, out, _ = run(line)
+    assert code == 130 and len(files.read_rows("rows.csv")) == 3 and "|        3 |" in out
+    done = spied(monkeypatch, [])
+    code, out, _ = run(line)
+    assert code == 0 and len(done) == 6 and "|        9 |" in out
+    code, out, _ = run(line.replace("bicubic", "nearest"))
+    assert code == 0 and len(files.read_rows("rows.csv")) == 18 and "bicubic" not in out
 
 
 def test_set5_scores_as_the_issue_says(run, data_dir):
