@@ -194,6 +194,8 @@ def table(averages: Rows) -> str:
     A sentence below names the known exceptions of the self-check that are among the settings.
     """
     shown = averages[[*GROUP, "images"]].assign(weights=averages["weights"].replace("", "-"))
+    for column in ("dataset", "kernel", "weights"):
+        shown[column] = shown[column].map(measuring.in_a_table)
     shown["PSNR (dB)"], shown["SSIM"] = averages["psnr"].map("{:.2f}".format), averages["ssim"].map("{:.3f}".format)
     printed = zip(averages["published_psnr"], averages["published_ssim"], strict=True)
     shown["published"] = ["-" if psnr != psnr else f"{psnr:.2f} / {ssim:.3f}" for psnr, ssim in printed]

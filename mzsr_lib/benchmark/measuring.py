@@ -388,6 +388,11 @@ def write(path: str | Path, table: Rows) -> None:
         ) from None
 
 
+def in_a_table(text: str) -> str:
+    """Return a text that may stand in a cell of a Markdown table."""
+    return text.replace("|", "\\|")
+
+
 def labelled(rows: Rows) -> Rows:
     """Return rows in which a kernel's name stands for one kernel: of several with one name it has the fingerprint, too.
 

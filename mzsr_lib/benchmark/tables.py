@@ -262,7 +262,7 @@ def write(folder: str | Path) -> list[Path]:
 def markdown(layout: Layout) -> str:
     """Return a table for Markdown: best in bold, second best underlined, published in italics."""
     frames = {"": "{}", "best": "**{}**", "second": "<u>{}</u>", "published": "*{}*"}
-    cells = layout.texts(lambda piece: frames[piece.style].format(piece.text))
+    cells = layout.texts(lambda piece: frames[piece.style].format(measuring.in_a_table(piece.text)))
     sides = ["left"] * layout.words + ["right"] * (len(layout.headers) - layout.words)
     text = pd.DataFrame(cells, columns=layout.headers).to_markdown(index=False, disable_numparse=True, colalign=sides)
     return "\n\n".join([f"## {layout.title}", text, *layout.notes])

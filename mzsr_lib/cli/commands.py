@@ -12,18 +12,15 @@ from tyro.conf import Positional, arg
 from mzsr_lib.methods import catalogue
 
 if TYPE_CHECKING:
-    from mzsr_lib.benchmark.measuring import Rows
     from mzsr_lib.imaging.picture_files import Picture
 
-Kernel = Annotated[
-    str,
-    arg(
-        metavar="KERNEL",
-        help="Blur kernel on the high-resolution grid: g0.2d, g2.0d, gani_d, g1.3b or bicubic; or three numbers such "
-        "as 4.0,1.0,-0.5 (two variances in px^2 and an angle in radians); or a .mat, .npy or .png file, of which "
-        "FILE:NAME is one array and FILE:3 one entry, counted from 0.",
-    ),
-]
+KERNEL = arg(
+    metavar="KERNEL",
+    help="Blur kernel on the high-resolution grid: g0.2d, g2.0d, gani_d, g1.3b or bicubic; or three numbers such "
+    "as 4.0,1.0,-0.5 (two variances in px^2 and an angle in radians); or a .mat, .npy or .png file, of which "
+    "FILE:NAME is one array and FILE:3 one entry, counted from 0.",
+)
+Kernel = Annotated[str, KERNEL]
 Convention = Annotated[
     Literal["correlate", "convolve"],
     arg(
@@ -160,68 +157,6 @@ def _write(path: Path, picture: "Picture") -> None:
     picture_files.write(path, picture)
     height, width = picture.image.shape[-2:]
     print(f"{path}: {width} x {height} px")
-
-
-def evaluate(
-    folder: Annotated[Positional[Path], arg(metavar="DIR", help="Folder of high-resolution pictures.")],
-    *,
-    kernel: Kernel,
-    kernel_convention: Convention = "correlate",
-    scale: Scale = 2,
-    method: Methods = ("mzsr",),
-    steps: Annotated[
-        tuple[int, ...],
-        arg(metavar="N", help="Gradient updates of the only method, one or more numbers, instead of :N at its name."),
-    ] = (),
-    agree: Annotated[bool, arg(help="The same as +agree at the name of the only method.")] = False,
-    output: Annotated[
-        Path | None,
-        arg(
-            metavar="ROWS.csv",
-            help="File for one row a picture, written while they are measured; "
-            "what it holds is not measured again, and other rows in it stay.",
-        ),
-    ] = None,
-    weights: Weights = None,
-    mode: Mode = None,
-    seed: Seed = 0,
-    device: Device = "auto",
-    precision: Precision = "auto",
-) -> None:
-    """Degrade every picture of a folder, super-resolve it, and print mean PSNR (dB) and SSIM as a Markdown table.
-
-    Settings that the paper prints are preceded by the self-check; see mzsr selfcheck --help.
-
-    Example: mzsr evaluate DIR --kernel g2.0d --scale 2 --method bicubic mzsr:1 mzsr:10+agree --output rows.csv
-    """
-    from mzsr_lib import files, runtime
-    from mzsr_lib.benchmark import evaluation, measuring
-    from mzsr_lib.imaging import kernel_files, picture_files
-    from mzsr_lib.imaging.degradation import from_setting, remarks
-    from mzsr_lib.methods import registry
-
-    picture_files.paths_in(folder)
-    setting = kernel_files.parse(kernel, kernel_convention)
-    setting = setting._replace(mode=mode or setting.mode)
-    degradation = from_setting(setting, scale)
-    chosen = catalogue.choices(method, steps, agree or None)
-    options = registry.Options(weights, runtime.pick_device(device), scale, precision, seed)
-    methods = registry.build_all(chosen, options)
-    if output:
-        files.check_writable(output)
-    doubts = filter(None, (registry.doubt(built, degradation) for built in methods))
-    for sentence in dict.fromkeys([*remarks(setting, degradation), *doubts]):
-        note(sentence)
-    jobs = measuring.in_folder(folder.resolve().name, folder, [setting], methods)
-    evaluation.continued(jobs, output, progress=True, show=_print_means)
-
-
-def _print_means(rows: "Rows") -> None:
-    """Print the means of the rows that there are."""
-    from mzsr_lib.benchmark import evaluation
-
-    if len(rows):
-        print(evaluation.table(evaluation.means(rows)), flush=True)
 
 
 def methods() -> None:

@@ -16,7 +16,7 @@ from collections.abc import Callable, Mapping, Sequence
 from tyro.extras import SubcommandApp
 
 from mzsr_lib import __version__
-from mzsr_lib.cli import commands, tables, training
+from mzsr_lib.cli import commands, evaluation, tables, training
 from mzsr_lib.files import Failure, InputError
 
 Command = Callable[..., None]
@@ -26,7 +26,7 @@ DESCRIPTION = "Meta-transfer learning for zero-shot super-resolution. Help for a
 COMMANDS: dict[str, Command] = {
     "degrade": commands.degrade,
     "upscale": commands.upscale,
-    "evaluate": commands.evaluate,
+    "evaluate": evaluation.evaluate,
     "tables": tables.tables,
     "methods": commands.methods,
     "selfcheck": commands.selfcheck,
