@@ -11,9 +11,10 @@ true kernel. What is finished is not measured again.
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
-from mzsr_lib.benchmark import evaluation, measuring, studies, sweeps
+from mzsr_lib.benchmark import datasets, evaluation, measuring, studies, sweeps
 from mzsr_lib.benchmark.measuring import Job
 from mzsr_lib.imaging import images, kernel_files, kernels, picture_files
 from mzsr_lib.methods import catalogue
@@ -68,11 +69,16 @@ def main(words: Sequence[str] | None = None) -> None:
     arguments = studies.begin(parser, words)
     built = studies.methods(arguments.methods, arguments.weights)
     if arguments.folders:
-        name, pictures = "held-out", studies.held_out(arguments.folders, arguments.size, arguments.count)
+        pictures = studies.held_out(arguments.folders, arguments.size, arguments.count)
+        planned = list(jobs("held-out", pictures, arguments.size, built))
     else:
         [folder] = sweeps.folders([arguments.data]).values()
-        name, pictures = arguments.data, chosen(folder, arguments.every, arguments.size)
-    evaluation.continued(list(jobs(name, pictures, arguments.size, built)), arguments.output, progress=True)
+        pictures = chosen(folder, arguments.every, arguments.size)
+        planned = [
+            replace(job, image_hash=datasets.fingerprint(folder / job.image)[:12])  # of the file: the size has a column
+            for job in jobs(arguments.data, pictures, arguments.size, built)
+        ]
+    evaluation.continued(planned, arguments.output, progress=True)
 
 
 if __name__ == "__main__":

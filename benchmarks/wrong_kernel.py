@@ -6,6 +6,7 @@ A row of the printed table is a true camera, a column one that is told. Where up
 diagonal wins in every row. What is finished is not measured again.
 """
 
+import itertools
 from collections.abc import Sequence
 
 import pandas as pd
@@ -32,13 +33,10 @@ def main(words: Sequence[str] | None = None) -> None:
     built = studies.methods(arguments.methods, arguments.weights)
     pictures = studies.held_out(arguments.folders, arguments.size, arguments.count)
     cameras = [kernel_files.parse(text) for text in arguments.cameras]
-    jobs = [
-        job
-        for method in built
-        for true in cameras
-        for told in cameras
-        for job in measuring.of_pictures("held-out", pictures, true, method, told=told, more={"told": told.name})
-    ]
+    jobs = []
+    for method, true, told in itertools.product(built, cameras, cameras):
+        more = {"told": told.name, "told_hash": told.fingerprint}
+        jobs += measuring.of_pictures("held-out", pictures, true, method, told=told, more=more)
     rows = evaluation.continued(jobs, arguments.output, progress=True)
     for (name, steps, agree), members in rows.groupby(["method", "steps", "agree"], sort=False):
         print(f"\n{catalogue.title(name, steps, agree == 'yes')}: true camera / told\n")

@@ -260,7 +260,14 @@ def of_pictures(
 ) -> list[Job]:
     """Return a job for each of some pictures, by their names; `changes` are further fields of `Job`."""
     return [
-        Job(name, image, functools.partial(_same, picture), setting, method, image_hash=_digest(picture), **changes)
+        Job(
+            name,
+            image,
+            functools.partial(_same, picture),
+            setting,
+            method,
+            **{"image_hash": digest(picture), **changes},
+        )
         for image, picture in pictures.items()
     ]
 
@@ -269,7 +276,8 @@ def _same(picture: Images) -> Images:
     return picture
 
 
-def _digest(picture: Images) -> str:
+def digest(picture: Images) -> str:
+    """Return twelve characters that tell the content of a picture in memory."""
     return hashlib.sha256(repr(tuple(picture.shape)).encode() + picture.cpu().numpy().tobytes()).hexdigest()[:12]
 
 
@@ -280,8 +288,9 @@ def completed(row: Mapping) -> Row:
     set. Of other kernels and pictures nothing is known: they are measured again.
     """
     row = {**row, **{name: value for name, value in MEANT.items() if not row.get(name)}}
-    if "kernel" in row and not row.get("kernel_hash"):
-        row["kernel_hash"] = _kernel_hash(str(row["kernel"]))
+    for kernel, column in (("kernel", "kernel_hash"), ("told", "told_hash")):
+        if kernel in row and not row.get(column):
+            row[column] = _kernel_hash(str(row[kernel]))
     if "image" in row and not row.get("image_hash"):
         row["image_hash"] = _known_pictures().get((str(row.get("dataset")), str(row["image"])), "")
     return row

@@ -1,12 +1,17 @@
 """The command ``mzsr tables``: the paper's tables, measured."""
 
+import itertools
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from tyro.conf import arg
 
 from mzsr_lib.cli.commands import Convention, DataRoot, Device, Methods, Precision, Seed, Weights, note
 from mzsr_lib.cli.training import MaxMinutes, check_limits
+
+if TYPE_CHECKING:
+    from mzsr_lib.imaging.kernels import Setting
 
 Output = Annotated[
     Path, arg(metavar="DIR", help="Folder of rows.csv and the tables. What is found there is not measured again.")
@@ -48,13 +53,11 @@ def tables(
 
     from mzsr_lib import runtime
     from mzsr_lib.benchmark import sweeps
-    from mzsr_lib.imaging.kernel_files import parse
-    from mzsr_lib.imaging.kernels import named
     from mzsr_lib.methods import registry
 
     check_limits(max_minutes)
     sweeps.check_count(images)
-    settings = [parse(kernel, kernel_convention) for kernel in kernels or named()]
+    settings = _settings(kernels, kernel_convention)
     places = sweeps.folders(datasets, data)
     group = runtime.join(device)
     # Pictures come in many sizes: looking for the fastest convolution of each would cost more than it saves.
@@ -62,12 +65,29 @@ def tables(
     try:
         say = note if group.leads else lambda sentence: None
         options = [registry.Options(weights, group.device, scale, precision, seed) for scale in scales]
+        _remark(settings, scales, say)
         planned = sweeps.plan(places, settings, registry.sweep(methods, options, say), images)
         missing = sweeps.run(planned, output, group, max_minutes, progress=True, say=say)
         if group.leads:
             _report(len(planned), missing, output)
     finally:
         runtime.leave()
+
+
+def _settings(texts: Sequence[str], convention: Convention) -> "list[Setting]":
+    """Return the kernels that are named, by default the paper's."""
+    from mzsr_lib.imaging import kernel_files, kernels
+
+    return [kernel_files.parse(text, convention) for text in texts or kernels.named()]
+
+
+def _remark(settings: "Sequence[Setting]", scales: Sequence[int], say: Callable[[str], None]) -> None:
+    """Say what a user should know of the kernels."""
+    from mzsr_lib.imaging.degradation import from_setting, remarks
+
+    for setting, scale in itertools.product(settings, scales):
+        for sentence in remarks(setting, from_setting(setting, scale)):
+            say(sentence)
 
 
 def _report(count: int, missing: int, output: Path) -> None:

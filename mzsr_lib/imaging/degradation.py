@@ -82,6 +82,8 @@ class Degradation:
         Files of ZSSR and KernelGAN have (scale - 1) / 2 on purpose: with it, low-resolution pixel i lies in the middle
         of the high-resolution pixels that it covers, although every scale-th one is kept.
         """
+        if self.kernel.ndim == 3:  # those of trainings, which are centred
+            return 0.0, 0.0
         x, y = moments(self.kernel)[0].tolist()
         return (x, y) if max(abs(x), abs(y)) > OFF_CENTRE else (0.0, 0.0)
 

@@ -7,7 +7,7 @@ single image super-resolution using a new analytical solution for l2-l2 problems
 Nothing is divided by mu, so float32 is enough for any mu in use.
 """
 
-from functools import partial
+import math
 
 import torch
 from torch.nn import functional as F
@@ -42,10 +42,19 @@ def upscale_aligned(lr: Planes, scale: int) -> OtherPlanes:
 
 
 def enlarge(lr: Planes, degradation: Degradation) -> OtherPlanes:
-    """Enlarge without any blur being undone, in register with the sampling mode: the start x0 of the restoration."""
-    if degradation.mode == "direct":
-        return tiling.by_tiles(partial(upscale_aligned, scale=degradation.scale), lr, degradation.scale, 3)
-    return resize.upscale(lr, degradation.scale)
+    """Enlarge without any blur being undone, in register with the camera: the start x0 of the restoration.
+
+    That is with the sampling mode, and with a kernel whose mass lies off its centre (`Degradation.offset`).
+    """
+    x, y = degradation.offset
+
+    def enlarged(piece: Planes) -> OtherPlanes:
+        direct = degradation.mode == "direct"
+        large = upscale_aligned(piece, degradation.scale) if direct else resize.upscale(piece, degradation.scale)
+        return resize.shift(large, x, y) if x or y else large
+
+    reach = 3 + math.ceil(max(abs(x), abs(y)))
+    return tiling.by_tiles(enlarged, lr, degradation.scale, resize.REACH + (reach if x or y else 0))
 
 
 def offset(degradation: Degradation) -> float:

@@ -144,6 +144,16 @@ def test_files_of_kernelgan_give_pictures_in_register_and_as_good_as_with_a_cent
     assert metrics.protocol_psnr(stop.picture(), hr, scale) < metrics.protocol_psnr(off, hr, scale) - 0.5
 
 
+@pytest.mark.parametrize("scale", [2, 4])
+def test_an_enlargement_is_in_register_with_a_kernel_off_its_centre(scale):
+    hr = datasets.example("astronaut")[..., 20:148, 150:278]
+    camera = Degradation(kernelgan(scale), scale)
+    for name in ("aligned", "tikhonov"):
+        close(register(build(name)(camera(hr), camera), hr), [0.0, 0.0], 0.05)
+    left = register(restoration.upscale_aligned(camera(hr), scale), hr)
+    assert (left < -0.1).all()  # without a word about the kernel: left of and above the scene
+
+
 def test_agreement_with_little_trust_in_the_low_resolution_picture_changes_little(stored):
     camera, plain = Degradation(BLUR), build("blind", Options(stored))
     lr = camera(picture(48, 40))
