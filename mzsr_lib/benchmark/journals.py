@@ -39,7 +39,7 @@ def append(journal: Path, row: Row) -> None:
 def read(journal: Path) -> tuple[list[Row], int]:
     """Return the rows of a journal, and how many of its lines are damaged: cut, changed, or no measured row.
 
-    A line from before there were checksums has none, and is looked at like one of ``rows.csv``.
+    A line from before there were checksums has no hash of its kernel either, and is looked at like ``rows.csv``.
     """
     try:
         lines = journal.read_bytes().split(b"\n")
@@ -57,10 +57,12 @@ def _row(line: bytes) -> Row | None:
     if not isinstance(row, dict):
         return None
     checksum = row.pop(CHECKSUM, None)
+    if checksum != _checksum(row) and not (checksum is None and "kernel_hash" not in row):
+        return None
     row = measuring.completed(row)
     if set(COLUMNS) - set(row) or measuring.problem(row):
         return None
-    return row if checksum in (None, _checksum(row)) else None
+    return row
 
 
 def _checksum(row: Mapping) -> str:

@@ -1,6 +1,8 @@
 """The arrays that a file holds, by name: MATLAB's .mat of every version, .npy, and what is painted in a picture."""
 
+import struct
 import warnings
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,6 +12,11 @@ import numpy as np
 from mzsr_lib.files import InputError
 
 LARGEST = 255  # px a side of a painted kernel: a picture is no kernel
+
+# Kinds of elements in a MATLAB 5 file: numbers and texts of some width, matrices, compressed ones.
+MATRIX, COMPRESSED = 14, 15
+ELEMENTS = (1, 2, 3, 4, 5, 6, 7, 9, 12, 13, MATRIX, COMPRESSED, 16, 17, 18)
+MOST = 1 << 28  # bytes of a compressed element
 
 Arrays = dict[str, np.ndarray]
 
@@ -78,11 +85,34 @@ def _png(path: Path) -> Arrays:
 def _mat(path: Path) -> Arrays:
     from scipy.io import loadmat
 
+    content = path.read_bytes()
+    if content[124:128] in (b"\x00\x01IM", b"\x01\x00MI"):
+        _check_elements(content[128:], "<" if content[126:128] == b"IM" else ">")
     try:
         found = loadmat(path)
     except NotImplementedError:  # scipy's way to say that the version is 7.3, which is HDF5
         return _hdf5(path)
     return _numeric({name: value for name, value in found.items() if not name.startswith("__")})
+
+
+def _check_elements(data: bytes, order: str) -> None:
+    """Raise `ValueError` when the elements of a MATLAB 5 file do not fit together: on some, scipy's reader crashes.
+
+    An element is its kind and size, four bytes each, then the content, up to a multiple of eight; one of at most four
+    bytes may have both in the first four.
+    """
+    at = 0
+    while at + 8 <= len(data):
+        kind, size = struct.unpack_from(f"{order}II", data, at)
+        small = kind >> 16
+        kind, size, start = (kind & 0xFFFF, small, at + 4) if small else (kind, size, at + 8)
+        if kind not in ELEMENTS or start + size > len(data) or small > 4:
+            raise ValueError("its parts do not fit together")
+        if kind == COMPRESSED:
+            _check_elements(zlib.decompressobj().decompress(data[start : start + size], MOST), order)
+        elif kind == MATRIX:
+            _check_elements(data[start : start + size], order)
+        at = at + 8 if small else start + size + (-size % 8 if kind != COMPRESSED else 0)
 
 
 def _hdf5(path: Path) -> Arrays:

@@ -306,13 +306,16 @@ def test_a_damaged_line_of_a_journal_is_measured_again_and_said(data, tmp_path, 
     assert len(said) == 1 and "jobs-rank0.jsonl" in said[0] and "damaged" in said[0]
 
 
-def test_lines_from_before_there_were_checksums_are_read(data, tmp_path, calls):
+def test_lines_from_before_there_were_checksums_are_read(data, tmp_path, calls, monkeypatch):
+    entries = tuple(Entry(path.name, "", datasets.fingerprint(path), 0) for path in (data / "mine").iterdir())
+    monkeypatch.setattr(datasets, "manifest", lambda: {"mine": entries})
+    monkeypatch.setattr(datasets, "folder", lambda name, root: root / name)
     plan = simple(data)
     sweeps.run(plan, tmp_path, Group())
     (tmp_path / "rows.csv").unlink()
     journal = tmp_path / "jobs" / "jobs-rank0.jsonl"
     lines = [json.loads(line) for line in journal.read_text().splitlines()]
-    assert all(line.pop("checksum") for line in lines)
+    assert all(line.pop(name) for line in lines for name in ("checksum", "kernel_hash", "image_hash"))
     journal.write_text("".join(json.dumps(line) + "\n" for line in lines))
     calls.clear()
     sweeps.run(plan, tmp_path, Group())

@@ -254,6 +254,20 @@ def test_a_file_may_have_any_name(tmp_path, name):
     close(setting.kernel, uneven() / uneven().sum(), 1e-7)
 
 
+@pytest.mark.parametrize("compressed", [False, True])
+def test_a_mat_file_with_a_changed_byte_never_ends_the_process(tmp_path, compressed):
+    path = tmp_path / "a.mat"
+    savemat(path, {"Kernel": uneven()}, do_compression=compressed)
+    whole = bytearray(path.read_bytes())
+    for place in range(128, len(whole), 1 if compressed else 3):
+        for value in (0, 255):
+            path.write_bytes(whole[:place] + bytes([value]) + whole[place + 1 :])
+            try:
+                assert abs(float(kernel_in(path).sum()) - 1) < 1e-4
+            except InputError as error:
+                assert "a.mat" in str(error)
+
+
 def test_members_are_the_entries_in_matlab_s_order():
     cell = np.empty((2, 2), dtype=object)
     cell[:] = [[np.full((1, 2), 0), np.full((1, 2), 2)], [np.full((1, 2), 1), np.full((1, 2), 3)]]
