@@ -1,6 +1,7 @@
 """The arrays that a file holds, by name: MATLAB's .mat of every version, .npy, and what is painted in a picture."""
 
 import struct
+import textwrap
 import warnings
 import zlib
 from collections.abc import Callable
@@ -38,7 +39,7 @@ def read(path: Path) -> Arrays:
     except InputError:
         raise
     except Exception as error:  # each reader has its own kinds; a user needs only the sentence
-        reason = " ".join(str(error).split()) or type(error).__name__
+        reason = textwrap.shorten(str(error), 200) or type(error).__name__
         raise InputError(f"The kernel file {path} cannot be read ({reason}).") from None
 
 
