@@ -58,8 +58,12 @@ def enlarge(lr: Planes, degradation: Degradation) -> OtherPlanes:
 
 
 def offset(degradation: Degradation) -> float:
-    """Return how many HR px right and down of a picture in register with the sampling `resize.upscale` lies."""
-    return (degradation.scale - 1) / 2 if degradation.mode == "direct" else 0.0
+    """Return how many HR px right and down of a picture in register with the camera `resize.upscale` lies.
+
+    None with kernels whose mass lies (scale - 1) / 2 px off their centre; of unequal offsets along the axes, the mean.
+    """
+    x, y = degradation.offset
+    return ((degradation.scale - 1) / 2 if degradation.mode == "direct" else 0.0) - (x + y) / 2
 
 
 def composite_kernel(degradation: Degradation) -> Kernels:
