@@ -15,7 +15,7 @@ PARALLEL := --numprocesses auto --dist loadfile
 export JUPYTER_PREFER_ENV_PATH := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup reproduce test refresh measure lint format lab apps buttons clean
+.PHONY: help setup reproduce test refresh measure lint format lab apps site site-test buttons clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -56,6 +56,14 @@ lab: $(STAMP) ## open the notebooks in JupyterLab, at the first page
 apps: $(STAMP) ## open the explorers alone, as pages in the browser (installs voila)
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[apps]'
 	$(BIN)/voila apps
+
+site: $(STAMP) ## make the site of all pages in build/site (REPOSITORY=owner/name BRANCH=main for its links)
+	@$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[site]'
+	MZSR_REPOSITORY=$(REPOSITORY) MZSR_BRANCH=$(BRANCH) $(BIN)/python docs/make_site.py build/site
+	@echo "Read it with: $(BIN)/python -m http.server --directory build/site"
+
+site-test: site ## make the site and look at every page of it in Chromium
+	$(BIN)/python -m pytest --durations=5 docs/tests
 
 buttons: $(STAMP) ## write the Colab and Binder buttons into the notebooks (REPOSITORY=owner/name BRANCH=main)
 	@$(BIN)/python -c "import sys; from mzsr_lib.cli.main import guarded; from mzsr_lib.lessons import navigation, reproduce; \

@@ -1,0 +1,80 @@
+"""A notebook as the site shows it: the same text and the same stored outputs, with what only a page has."""
+
+import ast
+import json
+import re
+from pathlib import Path
+
+import nbformat
+
+EXPLORER = re.compile(r"(Kernel|Degradation)Explorer\((.*)\)")
+# The pictures that the two explorers show on their pages: (picture of `datasets.EXAMPLES`, top, left, side in px).
+LIVE = {"Kernel": ("chelsea", 165, 69, 126), "Degradation": ("astronaut", 44, 180, 96)}
+SEEN = "**What you saw"
+SENTENCE = re.compile(r"(?<=[.!?:]) ")
+
+
+def prepared(source: str) -> str:
+    """Return a notebook, given as the text of its file, made ready for the site.
+
+    The links to the neighbours go, because each page has them at its foot; imports are folded; every stored picture
+    gets a description; below the stored picture of an explorer stands a place for the live one.
+    """
+    notebook = nbformat.reads(source, as_version=4)
+    notebook.cells[0].source = _without_navigation(notebook.cells[0].source)
+    for number, cell in enumerate(notebook.cells):
+        if cell.cell_type == "code":
+            _fold(cell)
+            _describe(notebook.cells, number)
+            _enliven(cell)
+    return nbformat.writes(notebook)
+
+
+def opening(path: Path) -> tuple[str, str, str, str]:
+    """Return the title of a notebook, its question, and its first picture: description and address."""
+    first = nbformat.read(path, as_version=4).cells[0].source
+    found = re.search(r"^# (.+?)\n.*?^\*\*(.+?)\*\*$.*?!\[(.+?)\]\((.+?)\)", first, re.MULTILINE | re.DOTALL)
+    return found.groups()
+
+
+def _without_navigation(source: str) -> str:
+    lines = [line for line in source.split("\n") if not line.startswith(("previous: ", "[![Open in Colab]"))]
+    return "\n".join(lines)
+
+
+def _fold(cell) -> None:
+    """Fold a cell that imports and does nothing else."""
+    statements = ast.parse(cell.source).body
+    if statements and all(isinstance(node, ast.Import | ast.ImportFrom) for node in statements):
+        cell.metadata.setdefault("tags", []).append("hide-input")
+        cell.metadata["mystnb"] = {"code_prompt_show": "Show the imports", "code_prompt_hide": "Hide the imports"}
+
+
+def _describe(cells, number: int) -> None:
+    """Describe a stored picture by the heading it stands under and by what the text then says of it."""
+    if any("image/png" in output.get("data", {}) for output in cells[number].outputs):
+        texts = [cell.source if cell.cell_type == "markdown" else "" for cell in cells]
+        heads = re.findall(r"^#+ (.+)$", "\n".join(texts[:number]), re.MULTILINE)
+        seen = next((text for text in texts[number:] if text.startswith(SEEN)), "")
+        said = _plain(SENTENCE.split(seen.removeprefix(SEEN).lstrip(".,* "))[0])
+        alt = f"Figure of section {_plain(heads[-1])!r}. {said}".strip()
+        cells[number].metadata.setdefault("mystnb", {})["image"] = {"alt": alt}
+
+
+def _plain(text: str) -> str:
+    """Return one line of Markdown without its signs."""
+    text = re.sub(r"\[([^\]]+)\]\([^)]+\)", r"\1", text)
+    return re.sub(r"[*`$\\{}_]|mathbf", "", " ".join(text.split())).strip()
+
+
+def _enliven(cell) -> None:
+    for output in list(cell.outputs):
+        shown = EXPLORER.fullmatch(output.get("data", {}).get("text/plain", ""))
+        if shown:
+            kind, arguments = shown.groups()
+            state = {name: ast.literal_eval(value) for name, value in re.findall(r"(\w+)=([^,]+)", arguments)}
+            picture = f"../_static/live/{LIVE[kind][0]}.png"
+            described = json.dumps(state | {"picture": picture}).replace('"', "&quot;")
+            place = f'<div class="live" data-kind="{kind.lower()}" data-start="{described}"></div>'
+            live = {"text/html": place, "text/plain": "the same, live"}
+            cell.outputs.append(nbformat.v4.new_output("display_data", live))

@@ -1,0 +1,331 @@
+"""The site as a reader meets it: served from its folder, in Chromium, and its explorers compared with the library.
+
+`make site-test` makes the site first. Screenshots go to MZSR_ARTEFACTS, if that names a folder.
+"""
+
+import base64
+import functools
+import html.parser
+import http.server
+import io
+import itertools
+import os
+import re
+import runpy
+import shutil
+import threading
+from pathlib import Path
+from urllib.parse import unquote, urldefrag, urljoin
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from mzsr_lib.benchmark import datasets
+from mzsr_lib.imaging import degradation, kernels, metrics, resize, restoration
+from mzsr_lib.lessons import explorers
+
+ROOT = Path(__file__).resolve().parents[2]
+LIVE = runpy.run_path(ROOT / "docs" / "pages.py")["LIVE"]
+SITE = ROOT / "build" / "site"
+if not (SITE / "index.html").is_file():
+    pytest.skip("there is no site in build/site: make site", allow_module_level=True)
+sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: pip install playwright")
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+if CHROMIUM is None:
+    pytest.skip("there is no chromium: apt-get install chromium", allow_module_level=True)
+
+LESSONS = sorted(path.stem for path in (ROOT / "notebooks").glob("[0-9][0-9]_*.ipynb"))
+LOOKED_AT = [
+    "index",
+    *(f"notebooks/{name}" for name in LESSONS),
+    "README",
+    "results/tables",
+    "api/index",
+    "api/imaging",
+]
+PATIENCE = 120_000  # ms, for a slow machine; nothing waits longer than it must
+THEMES, WIDTHS = ("light", "dark"), (400, 1024, 1440)
+each_page = pytest.mark.parametrize("name", LOOKED_AT)
+each_theme = pytest.mark.parametrize("theme", THEMES)
+
+
+class Quiet(http.server.SimpleHTTPRequestHandler):
+    """A plain file server that says nothing."""
+
+    def log_message(self, *arguments):
+        pass
+
+
+@pytest.fixture(scope="module")
+def address():
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=SITE))
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.fixture(scope="module")
+def browser(address):
+    """One page of Chromium, which remembers what went wrong on it."""
+    with sync_api.sync_playwright() as playwright:
+        flags = ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]
+        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=flags)
+        try:
+            yield opened(chromium, address)
+        finally:
+            chromium.close()
+
+
+def opened(chromium, address: str):
+    page = chromium.new_page()
+    page.set_default_timeout(PATIENCE)
+    page.wrong = []
+    page.on("response", lambda answer: answer.status >= 400 and page.wrong.append(answer.url))
+    page.on("requestfailed", lambda request: page.wrong.append(request.url))
+    page.on("request", lambda asked: asked.url.startswith((address, "data:", "blob:")) or page.wrong.append(asked.url))
+    page.on("console", lambda told: told.type == "error" and page.wrong.append(told.text))
+    page.on("pageerror", lambda error: page.wrong.append(str(error)))
+    return page
+
+
+def visit(page, address: str, name: str, theme: str = "light"):
+    """Open a page and wait until its mathematics and its explorers stand."""
+    page.wrong.clear()
+    page.emulate_media(color_scheme=theme)
+    page.set_viewport_size({"width": 1024, "height": 900})
+    page.goto(f"{address}/{name}.html", wait_until="load")
+    page.evaluate("window.MathJax?.startup?.promise")
+    page.wait_for_function("[...document.querySelectorAll('.live')].every(place => place.dataset.ready)")
+    return page
+
+
+# Every page
+
+
+@each_page
+def test_a_page_loads_whole_and_fits_every_width(name, browser, address):
+    page = visit(browser, address, name)
+    for theme, width in itertools.product(THEMES, WIDTHS):
+        page.emulate_media(color_scheme=theme)
+        page.set_viewport_size({"width": width, "height": 900})
+        page.wait_for_function(f"document.documentElement.dataset.theme === '{theme}'")
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), f"scrolls sideways at {width} px"
+    loaded = """Promise.all([...document.images].map(image => { image.loading = 'eager';
+        return image.decode().then(() => null, () => image.src); })).then(found => found.filter(Boolean))"""
+    assert page.evaluate(loaded) == []
+    assert page.locator("mjx-merror, .MathJax_Error").count() == 0
+    assert page.wrong == []
+    if os.environ.get("MZSR_ARTEFACTS"):
+        page.screenshot(path=Path(os.environ["MZSR_ARTEFACTS"]) / f"site-{name.replace('/', '-')}.png")
+
+
+@pytest.mark.parametrize("name", [f"notebooks/{name}" for name in LESSONS])
+def test_a_lesson_leads_on_and_describes_its_pictures(name, browser, address):
+    text = (SITE / f"{name}.html").read_text()
+    article = text[text.index("<article") : text.index("</article>")]
+    undescribed = [tag for tag in re.findall(r"<img [^>]+>", article) if not re.search(r'alt="[^"]{10,}"', tag)]
+    assert undescribed == []
+    feet = re.findall(r'class="(left-prev|right-next)"', text)
+    assert feet == ["left-prev", "right-next"]
+    assert "previous: " not in article
+    assert (SITE / "_sources" / f"{name}.ipynb").read_bytes() == (ROOT / f"{name}.ipynb").read_bytes()
+    assert f"_sources/{name}.ipynb" in text
+
+
+class Addresses(html.parser.HTMLParser):
+    """What a page links to, loads, and can be linked at."""
+
+    def __init__(self, text: str):
+        super().__init__()
+        self.linked, self.loaded, self.anchors = set(), set(), set()
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs):
+        attrs = dict(attrs)
+        self.anchors |= {attrs[key] for key in ("id", "name") if attrs.get(key)}
+        target = attrs.get("href") or attrs.get("src")
+        if target is not None:
+            (self.linked if tag == "a" else self.loaded).add(target)
+
+
+def test_no_link_is_dead_and_nothing_comes_from_elsewhere():
+    found = {path.relative_to(SITE).as_posix(): Addresses(path.read_text()) for path in SITE.rglob("*.html")}
+    dead = []
+    for name, page in found.items():
+        outside = [target for target in page.loaded if re.match(r"(https?:)?//", target)]
+        assert outside == [], name
+        for target in page.linked | page.loaded:
+            path, anchor = urldefrag(urljoin(name, unquote(target.partition("?")[0] if "#" not in target else target)))
+            if re.match(r"[a-z]+:", path):
+                continue
+            there = (SITE / path).is_file()
+            if not there or (anchor and path in found and anchor not in found[path].anchors):
+                dead.append(f"{name} -> {target}")
+    assert sorted(dead) == []
+
+
+def test_the_search_finds_a_lesson(browser, address):
+    page = visit(browser, address, "search")
+    page.goto(f"{address}/search.html?q=curvature")
+    page.wait_for_selector("#search-results a[href*='notebooks/06_maml.html']")
+    assert page.wrong == []
+
+
+def test_code_in_the_lessons_leads_into_the_reference():
+    text = (SITE / "notebooks" / "02_blur_kernels.html").read_text()
+    assert "../api/imaging.html#mzsr_lib.imaging.kernels.gaussian_kernel" in text
+
+
+@each_theme
+@pytest.mark.parametrize("name", ["index", "notebooks/03_degradation", "api/models"])
+def test_axe_finds_no_serious_fault(name, theme, browser, address):
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe is not installed: make site-test")
+    page = visit(browser, address, name, theme)
+    # The reference has Sphinx's own lists.
+    found = axe.Axe().run(page, options={"rules": {"definition-list": {"enabled": False}}}).response["violations"]
+    faults = [
+        f"{fault['id']}: {fault['nodes'][0]['html'][:200]}"
+        for fault in found
+        if fault["impact"] in ("serious", "critical")
+    ]
+    assert faults == []
+
+
+# What runs in the page, against the library
+
+
+def numbers(browser_page, address: str, script: str, *arguments):
+    """Run a script with the module `imaging` of the page and return its result."""
+    asked = f"async (given) => {{ const imaging = await import('{address}/_static/imaging.js'); {script} }}"
+    return browser_page.evaluate(asked, list(arguments))
+
+
+TAKE = """const [planes, height, width, size, l1, l2, theta, mode] = given;
+    const hr = planes.map(data => imaging.plane(height, width, Float64Array.from(data)));
+    const kernel = imaging.gaussianKernel(l1, l2, theta, size);"""
+CAMERAS = [(15, 4.0, 1.0, 0.8, "direct"), (21, 8.0, 0.2, 2.9, "direct"), (3, 0.2, 0.2, 0.0, "bicubic")]
+CAMERAS += [(7, 2.5, 1.25, 1.55, "bicubic")]
+HEIGHT, WIDTH = 24, 34
+
+
+def noise_picture() -> torch.Tensor:
+    generator = torch.Generator().manual_seed(0)
+    return torch.randint(0, 256, (1, 3, HEIGHT, WIDTH), generator=generator) / 255
+
+
+def given(camera) -> list:
+    size, lambda1, lambda2, theta, mode = camera
+    planes = noise_picture()[0].double().flatten(1).tolist()
+    return [planes, HEIGHT, WIDTH, size, lambda1, lambda2, theta, mode]
+
+
+def of_library(camera) -> degradation.Degradation:
+    size, lambda1, lambda2, theta, mode = camera
+    return degradation.Degradation(kernels.gaussian_kernel(kernels.covariance(lambda1, lambda2, theta), size), 2, mode)
+
+
+def picture_of(planes, height: int, width: int) -> torch.Tensor:
+    return torch.tensor(planes, dtype=torch.float64).reshape(1, 3, height, width)
+
+
+@pytest.mark.parametrize("camera", CAMERAS)
+def test_the_page_computes_what_the_library_does(camera, browser, address):
+    page, hr = visit(browser, address, "notebooks/03_degradation"), noise_picture()
+    made_by = of_library(camera)
+    kernel = numbers(page, address, TAKE + "return [...kernel.data];", *given(camera))
+    assert np.abs(np.array(kernel) - made_by.kernel.flatten().numpy()).max() < 1e-6
+
+    script = TAKE + "return hr.map(plane => [...imaging.linear(plane, kernel, mode).data]);"
+    small = picture_of(numbers(page, address, script, *given(camera)), HEIGHT // 2, WIDTH // 2)
+    assert (small - made_by.linear(hr)).abs().max() < 1e-4
+
+    script = TAKE + "return imaging.degrade(hr, kernel, mode).map(plane => [...plane.data]);"
+    rounded = picture_of(numbers(page, address, script, *given(camera)), HEIGHT // 2, WIDTH // 2)
+    lr = made_by(hr)
+    assert (rounded - lr).abs().max() < 1 / 255 + 1e-6  # where a half is rounded up or down
+    assert ((rounded - lr).abs() > 1e-6).double().mean() < 0.005
+
+    for way, expected in (("upscale", resize.upscale(lr, 2)), ("upscaleAligned", restoration.upscale_aligned(lr, 2))):
+        planes = lr[0].double().flatten(1).tolist()
+        script = f"return given[0].map(d => [...imaging.{way}(imaging.plane(given[1], given[2], d)).data]);"
+        large = numbers(page, address, script, planes, HEIGHT // 2, WIDTH // 2)
+        assert (picture_of(large, HEIGHT, WIDTH) - expected).abs().max() < 1e-4
+
+    script = TAKE + "return imaging.protocolPsnr(imaging.degrade(hr, kernel, mode).map(imaging.upscale), hr);"
+    psnr = metrics.protocol_psnr(resize.upscale(lr, 2), hr, 2)
+    assert numbers(page, address, script, *given(camera)) == pytest.approx(psnr, abs=0.01)
+
+
+def test_the_noise_of_the_page_is_normal(browser, address):
+    page = visit(browser, address, "notebooks/03_degradation")
+    script = "const draw = imaging.normals(given[0]); return Array.from({length: 40000}, draw);"
+    drawn = np.array(numbers(page, address, script, 1))
+    assert abs(drawn.mean()) < 0.03 and abs(drawn.std() - 1) < 0.03 and abs((drawn**4).mean() - 3) < 0.25
+    assert numbers(page, address, script, 1) == drawn.tolist() != numbers(page, address, script, 2)
+
+
+def original(kind: str) -> torch.Tensor:
+    picture, top, left, side = LIVE[kind]
+    return datasets.example(picture)[..., top : top + side, left : left + side]
+
+
+def press(page, label: str, key: str, times: int) -> None:
+    page.get_by_label(label).focus()
+    for _ in range(times):
+        page.keyboard.press(key)
+    page.evaluate("new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
+
+
+def shown(page) -> dict[str, float]:
+    inputs = page.locator(".live-control")
+    return {
+        inputs.nth(i).locator("label").inner_text().split(" ")[0]: float(inputs.nth(i).locator("input").input_value())
+        for i in range(inputs.count())
+        if inputs.nth(i).locator("input").count()
+    }
+
+
+@each_theme
+def test_the_kernel_explorer_follows_the_keyboard(theme, browser, address):
+    page = visit(browser, address, "notebooks/02_blur_kernels", theme)
+    message = page.locator(".live-status")
+    assert message.inner_text() == explorers.KernelExplorer(original("Kernel")).message
+    press(page, "theta (rad)", "ArrowRight", 3)
+    press(page, "lambda2 (px²)", "ArrowRight", 40)
+    assert shown(page) == {"lambda1": 5.0, "lambda2": 5.0, "theta": 0.95, "kernel": 15}  # it took lambda1 along
+    press(page, "lambda2 (px²)", "ArrowLeft", 35)
+    press(page, "kernel side (px)", "ArrowRight", 1)
+    assert shown(page) == {"lambda1": 5.0, "lambda2": 1.5, "theta": 0.95, "kernel": 17}
+    same = explorers.KernelExplorer(original("Kernel"), 0.95, 5.0, 1.5, 17)
+    assert message.inner_text() == same.message
+    drawn = page.locator(".live canvas").last.evaluate("canvas => canvas.toDataURL()")
+    assert np.abs(pixels(drawn) - (same.lr[0].permute(1, 2, 0) * 255).numpy()).max() < 1.001
+    assert page.wrong == []
+
+
+def pixels(address: str) -> np.ndarray:
+    return np.asarray(Image.open(io.BytesIO(base64.b64decode(address.partition(",")[2]))).convert("RGB"), dtype=float)
+
+
+@each_theme
+def test_the_degradation_explorer_follows_the_keyboard(theme, browser, address):
+    page = visit(browser, address, "notebooks/03_degradation", theme)
+    message, lines = page.locator(".live-status"), page.locator(".live figcaption span")
+    start = {"theta": 0.5, "lambda1": 4.0, "lambda2": 1.0}
+    assert message.inner_text() == explorers.DegradationExplorer(original("Degradation"), **start).message
+    press(page, "lambda1 (px²)", "ArrowLeft", 5)
+    same = explorers.DegradationExplorer(original("Degradation"), **start | {"lambda1": 3.5})
+    assert message.inner_text() == same.message
+    found = [float(line.removesuffix(" dB")) for line in lines.all_inner_texts()[-2:]]
+    assert found == pytest.approx([same.psnr["bicubic"], same.psnr["aligned"]], abs=0.02)  # written with two digits
+    press(page, "noise (white = 1)", "ArrowRight", 4)
+    assert float(lines.all_inner_texts()[-2].split(" ")[0]) < same.psnr["bicubic"] - 0.2
+    page.get_by_label("sampling").focus()
+    page.keyboard.press("ArrowDown")
+    page.wait_for_function("document.querySelector('.live-status').innerText.startsWith('Bicubic sampling')")
+    plain, register = lines.all_inner_texts()[-2:]
+    assert plain == register
+    assert page.wrong == []
