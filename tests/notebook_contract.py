@@ -183,8 +183,7 @@ def _questions(text: str):
 
 
 def _exercises(cells):
-    code = [cell for cell in cells if cell.cell_type == "code"]
-    tasks, solutions = (sum(tag in tags(cell) for cell in code) for tag in ("exercise", "solution"))
+    tasks, solutions = (sum(tag in tags(cell) for cell in cells) for tag in ("exercise", "solution"))
     yield tasks == solutions == EXERCISES, f"There are {tasks} exercises and {solutions} solutions, not {EXERCISES}."
     for i, stub in enumerate(cells):
         if stub.cell_type == "code" and "exercise" in tags(stub):
@@ -192,21 +191,23 @@ def _exercises(cells):
 
 
 def _exercise(task, stub, check=None, solution=None):
-    """An exercise is four cells: the task with a hint, the stub, its check, and the solution with the same check."""
+    """An exercise is four cells: the task with a hint, the stub, its check, and the solution, folded."""
     name = next(iter(re.findall(r"^def (\w+)\(", stub.source, re.MULTILINE)), "?")
     yield task.cell_type == "markdown" and "*Hint:*" in task.source, f"The task of {name} has no *Hint:*."
     empty = re.fullmatch(r'def \w+\(.*\):\n    """.+"""\n    # your lines here', stub.source.strip(), re.DOTALL)
     yield empty, f"The stub of {name} is not a function with a docstring and `# your lines here`."
-    for word, cell in (("check", check), ("solution", solution)):
-        calls = cell is not None and "exercises.check_exercise(" in cell.source
-        yield calls, f"The {word} of {name} does not stand in its place, or does not call `exercises.check_exercise`."
+    calls = check is not None and "exercises.check_exercise(" in check.source
+    yield calls, f"The check of {name} does not stand in its place, or does not call `exercises.check_exercise`."
     ends = solution is not None and "solution" in tags(solution) and f"def {name}(" in solution.source
     yield ends, f"The cell after the check of {name} is not its solution."
-    if ends:
-        hidden = solution.metadata.get("jupyter", {}).get("source_hidden")
-        yield hidden, f"The solution of {name} is not folded away (`jupyter.source_hidden`)."
-        _, _, asked = check.source.partition("exercises.check_exercise")
-        yield asked.strip() in solution.source, f"The solution of {name} is not checked as the reader's answer is."
+    yield not ends or solution_code(solution), f"The solution of {name} is not Python folded under the name Solution."
+
+
+def solution_code(cell) -> str | None:
+    """Return the code of a folded solution; only Markdown folds everywhere: on GitHub, in JupyterLab, on the site."""
+    shape = r"<details><summary>Solution</summary>\n\n```python\n(.+)\n```\n\n</details>"
+    found = re.fullmatch(shape, cell.source.strip(), re.DOTALL) if cell.cell_type == "markdown" else None
+    return found and found[1]
 
 
 def _signs(path: Path, cells):

@@ -64,13 +64,13 @@ def exercise(number: int) -> list:
     """The four cells of an exercise."""
     name = f"answer_{number}"
     call = f"exercises.check_exercise({name}, {number})"
-    solution = f"def {name}():\n    return {number}\n\n\n{call}"
-    hidden = {"tags": ["solution"], "jupyter": {"source_hidden": True}}
+    code = f"```python\ndef {name}():\n    return {number}\n```"
+    solution = f"<details><summary>Solution</summary>\n\n{code}\n\n</details>"
     return [
         new_markdown_cell(f"{'## Exercises' if number == 1 else ''}\n\n**{number}** Return {number}. *Hint:* do."),
         new_code_cell(f'def {name}():\n    """Return it."""\n    # your lines here', metadata={"tags": ["exercise"]}),
         new_code_cell(call),
-        new_code_cell(solution, metadata=hidden),
+        new_markdown_cell(solution, metadata={"tags": ["solution"]}),
     ]
 
 
@@ -195,10 +195,9 @@ BREAKS = {
     "task of answer_1 has no *Hint:*": replace(8, "*Hint:*"),
     "stub of answer_1": replace(9, "# your lines here", "return 1"),
     "check of answer_1 does not": replace(10, "exercises.check_exercise", "print"),
-    "solution of answer_2 does not": replace(15, "exercises.check_exercise", "print"),
     "not its solution": replace(15, "def answer_2", "def another"),
-    "not folded away": lambda nb: nb.cells[11].metadata.pop("jupyter"),
-    "not checked as the reader's answer is": replace(11, "answer_1, 1)", "answer_1, 0)"),
+    "answer_1 is not Python folded": replace(11, "\n\n```python", "\n```python"),
+    "answer_2 is not Python folded": replace(15, "Solution", "Answer"),
     "not in the table of notebook 00: \\eta, \\mathbf{I}_{HR}": replace(
         1, "nothing", r"$\mathbf{I}_{HR} - \eta$, $\pi$"
     ),
