@@ -14,7 +14,7 @@ from mzsr_lib.benchmark import measuring, published, tables
 from mzsr_lib.benchmark.measuring import Rows
 from mzsr_lib.benchmark.tables import DATASETS
 from mzsr_lib.drawing import labels, plotting
-from mzsr_lib.drawing.style import FONT_SIZE, LINE, Drawing, colour
+from mzsr_lib.drawing.style import FONT_SIZE, INK, LINE, Drawing, colour, marker
 from mzsr_lib.files import InputError
 from mzsr_lib.methods import catalogue
 from mzsr_lib.methods.catalogue import ENTRIES
@@ -120,8 +120,8 @@ def _colour(start: str) -> str:
 
 def _start(axes: Axes, start: str, points: Points, printed: Mapping[int, float], bottom: float) -> None:
     """Draw one starting point: the measured line, and the paper's values as open marks."""
-    _, marker, line = STARTS.get(start, UNKNOWN)
-    look = {"color": _colour(start), "marker": marker, "markersize": 5}
+    _, mark, line = STARTS.get(start, UNKNOWN)
+    look = {"color": _colour(start), "marker": mark, "markersize": 5}
     axes.plot(*zip(*points, strict=True), linestyle=line, label=start, **look)
     inside = [(steps, psnr) for steps, psnr in printed.items() if psnr >= bottom]
     if inside:
@@ -129,7 +129,7 @@ def _start(axes: Axes, start: str, points: Points, printed: Mapping[int, float],
     for steps, psnr in printed.items():
         if psnr < bottom:  # too low for the axis: said in words at its lower edge
             words = f"paper's {start} at {steps}: {psnr:g} dB \u2193"
-            style = {"textcoords": "offset points", "color": _colour(start), "fontsize": FONT_SIZE}
+            style = {"textcoords": "offset points", "color": INK, "fontsize": FONT_SIZE}
             axes.annotate(words, (steps, bottom), xytext=(6, 4 + LINE * len(axes.texts)), **style)
 
 
@@ -218,7 +218,9 @@ def _told(axes: Axes, means: Rows) -> tuple[dict, dict]:
         else:
             points: Points = sorted(zip(told["error"].astype(float), told["psnr"], strict=True))
             line = ":" if agree == "yes" else "-"
-            axes.plot(*zip(*points, strict=True), color=shade, linestyle=line, marker="o", markersize=4, label=title)
+            axes.plot(
+                *zip(*points, strict=True), color=shade, linestyle=line, marker=marker(shade), markersize=4, label=title
+            )
         ends[title], shades[title] = points[-1], shade
     return ends, shades
 
@@ -277,7 +279,8 @@ def _times(axes: Axes, rows: Rows, pictures: int) -> None:
     axes.set_xscale("log")
     axes.xaxis.set_major_formatter("{x:g}")
     for (method, _, _), line in means.groupby(["method", "agree", "weights"]):
-        axes.plot(line["seconds"], line["psnr"], color=colour(method), marker="o", markersize=6, label=method)
+        shade = colour(method)
+        axes.plot(line["seconds"], line["psnr"], color=shade, marker=marker(shade), markersize=6, label=method)
     axes.margins(0.16, 0.12)
     named = {
         method_title(row.method, row.steps, row.weights, row.agree): ((row.seconds, row.psnr), colour(row.method))

@@ -67,7 +67,7 @@ def beside(axes: Axes, ends: Mapping[str, tuple[float, float]], shades: Mapping[
     ends
         By title, the last point (x, y) of its line.
     shades
-        By title, its colour.
+        By title, the colour of its line, and of a dash before the title; words are in ink.
     """
     low, high = axes.get_ylim()
     lines = {title: 1 + title.count("\n") for title in ends}
@@ -76,8 +76,11 @@ def beside(axes: Axes, ends: Mapping[str, tuple[float, float]], shades: Mapping[
     heights = spread([ends[title][1] for title in order], [lines[title] * line for title in order])
     right = axes.get_xlim()[1]
     look = {"fontsize": FONT_SIZE, "va": "center", "annotation_clip": False, "textcoords": "offset points"}
+    dash = {"arrowstyle": "-", "linewidth": 2.5, "relpos": (0, 0.5), "shrinkA": 3, "shrinkB": 4}
     return [
-        axes.annotate(title, (right, height), xytext=(6, 0), color=shades[title], **look)
+        axes.annotate(
+            title, (right, height), xytext=(20, 0), color=INK, arrowprops=dash | {"color": shades[title]}, **look
+        )
         for title, height in zip(order, heights, strict=True)
     ]
 
@@ -142,10 +145,10 @@ def _along(axes: Axes, points: np.ndarray) -> list[Bbox]:
 
 def _written(axes: Axes, title: str, point: tuple, shade: str, place: tuple[int, tuple[int, int]]) -> Annotation:
     reach, (across, up) = place
-    look = {"ha": ALIGNMENT[across], "va": "center", "fontsize": FONT_SIZE, "color": shade}
+    look = {"ha": ALIGNMENT[across], "va": "center", "fontsize": FONT_SIZE, "color": INK}
     away = (across * reach, up * (reach + 3))
     if reach > NEAR:
-        look["arrowprops"] = {"arrowstyle": "-", "color": shade, "linewidth": 0.6, "shrinkA": 0, "shrinkB": 2}
+        look["arrowprops"] = {"arrowstyle": "-", "color": shade, "linewidth": 0.8, "shrinkA": 0, "shrinkB": 2}
     return axes.annotate(title, point, xytext=away, textcoords="offset points", **look)
 
 

@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from matplotlib.axes import Axes
 
-from mzsr_lib.drawing.style import GAP, INK, LINE, Drawing, chart, frame, legend, shade, sheet, text
+from mzsr_lib.drawing import style
+from mzsr_lib.drawing.style import GAP, INK, LINE, Drawing, chart, frame, heading, legend, shade, sheet, text
 from mzsr_lib.shapes import Tensor
 
 Points = Sequence[tuple[float, float]]
@@ -47,7 +48,7 @@ def gallery(
         row, column = divmod(number, columns)
         left, top = GAP + column * (width + GAP), GAP + row * cell
         draw(frame(figure, (left, top, w, h)), picture)
-        text(figure, left, top + h + 2, title, color=shade(title, colours), weight="bold")
+        heading(figure, left, top + h + 2, title, shade(title, colours), w)
         text(figure, left, top + h + 2 + LINE, captions.get(title, ""))
     return figure
 
@@ -84,15 +85,23 @@ def lines(
 ) -> Drawing:
     """Draw lines through points (x, y), by title; a method's line has the method's colour, see `style.colour`.
 
-    Titles that name no method, and are not in `colours`, are drawn in dark ink, then dashed, then dotted.
+    With a `marker` its points are marked, those of a method with the method's own. Titles that name no method,
+    and are not in `colours`, are drawn in dark ink, then dashed, then dotted.
     """
     figure, axes = chart(width, height, left=80)
     drawn: list[str] = []
     for title, points in series.items():
         ink = shade(title, colours)
-        style = ("-", "--", ":", "-.")[drawn.count(ink) % 4]
+        dashes = ("-", "--", ":", "-.")[drawn.count(ink) % 4]
         drawn.append(ink)
-        axes.plot(*zip(*points, strict=True), color=ink, linestyle=style, marker=marker, ms=4, label=title)
+        axes.plot(
+            *zip(*points, strict=True),
+            color=ink,
+            linestyle=dashes,
+            marker=marker and style.marker(ink),
+            ms=4,
+            label=title,
+        )
     axes.set(xlabel=xlabel, ylabel=ylabel)
     if log_x:
         axes.set_xscale("log")

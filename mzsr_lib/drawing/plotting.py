@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 from matplotlib.axes import Axes
+from matplotlib.colors import to_hex
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator
 
@@ -29,7 +30,10 @@ from mzsr_lib.drawing.style import (
     chart,
     colour,
     frame,
+    heading,
+    ink_on,
     legend,
+    marker,
     save,
     shade,
     sheet,
@@ -89,7 +93,7 @@ def comparison(
         row, column = divmod(number, columns)
         left, top = 2 * GAP + width + column * (side + GAP), GAP + row * cell
         _zoom(figure, picture, first, crop, (left, top, side, side))
-        text(figure, left, top + side + 2, title, color=shade(title, colours), weight="bold")
+        heading(figure, left, top + side + 2, title, shade(title, colours), side)
         text(figure, left, top + side + 2 + LINE, captions.get(title, ""))
     return figure
 
@@ -184,8 +188,9 @@ def differences(cells: Rows) -> Drawing:
     axes.axvline(0, color=INK, linewidth=1)
     for (method, steps), mine in methods:
         places = [lines.index(name) for name in names[mine.index]]
-        look: dict[str, Any] = {"color": colour(method), "markerfacecolor": "white" if steps == 1 else colour(method)}
-        axes.plot(mine["difference"], places, "o", markersize=7, label=catalogue.title(method, steps), **look)
+        shown = colour(method)
+        look: dict[str, Any] = {"color": shown, "markerfacecolor": "white" if steps == 1 else shown}
+        axes.plot(mine["difference"], places, marker(shown), markersize=7, label=catalogue.title(method, steps), **look)
     axes.set(yticks=range(len(lines)), yticklabels=lines, ylim=(len(lines) - 0.5, -0.5))
     axes.set_xlabel("ours - published (dB); right of the line we are above the paper")
     legend(axes, ncols=len(methods), loc="lower center", bbox_to_anchor=(0.5, 1))
@@ -252,7 +257,6 @@ Table = Float[Tensor, "rows columns"]
 CELL = (76, 44)  # px: width and height of a cell
 EDGES = (112, 34, 20, 56)  # px: left, top, right and bottom of the cells
 COLOUR_MAP = "cividis"  # its brightness rises evenly, for colour-blind readers too
-READABLE = 0.45  # from this part of the range on, dark ink reads better than white
 
 
 def heat_map(
@@ -294,11 +298,10 @@ def heat_map(
     box = (left / width, bottom / height, across * CELL[0] / width, down * CELL[1] / height)
     axes = figure.add_axes(box)
     numbers = values.detach().cpu().double().numpy()
-    axes.imshow(numbers, cmap=COLOUR_MAP, aspect="auto", interpolation="nearest")
-    middle = numbers.min() + READABLE * (numbers.max() - numbers.min())
+    drawn = axes.imshow(numbers, cmap=COLOUR_MAP, aspect="auto", interpolation="nearest")
     for y, line in enumerate(numbers):
         for x, number in enumerate(line):
-            ink = INK if number > middle else "white"
+            ink = ink_on(to_hex(drawn.to_rgba(number)))
             axes.text(x, y, f"{number:.{digits}f}", ha="center", va="center", color=ink, fontsize=FONT_SIZE)
     axes.set(xticks=range(across), xticklabels=columns, yticks=range(down), yticklabels=rows)
     axes.set(xlabel=xlabel, ylabel=ylabel)

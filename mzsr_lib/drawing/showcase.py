@@ -11,7 +11,7 @@ from mzsr_lib.benchmark import datasets, measuring
 from mzsr_lib.drawing.charts import method_title
 from mzsr_lib.drawing.panels import draw
 from mzsr_lib.drawing.plotting import Crop, draw_kernel
-from mzsr_lib.drawing.style import DPI, FONT_SIZE, GAP, INK, LINE, MARK, Drawing, colour, frame, sheet, text
+from mzsr_lib.drawing.style import DPI, FONT_SIZE, GAP, INK, LINE, MARK, Drawing, colour, frame, heading, sheet, text
 from mzsr_lib.files import InputError
 from mzsr_lib.imaging import kernel_files, picture_files
 from mzsr_lib.shapes import Images, OtherImages
@@ -75,7 +75,7 @@ def comparison(folder: str | Path) -> Drawing:
     note = "crops enlarged pixel by pixel; PSNR of the whole picture; inset: the blur kernel"
     text(figure, GAP, GAP + LINE + 2, note, color="#555555")
     for number, title in enumerate(["original", *titles]):
-        text(figure, _left(number), top, title, color=shades.get(title, INK), weight="bold")
+        heading(figure, _left(number), top, title, shades.get(title, INK), TILE)
     for number, (scene, found) in enumerate(scenes.items()):
         _row(figure, folder, scene, {title: found.get(title) for title in titles}, top + LINE + 4 + number * cell)
     return figure

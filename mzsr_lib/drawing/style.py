@@ -10,13 +10,16 @@ from typing import Any
 
 import matplotlib
 from matplotlib.axes import Axes
+from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
 from mzsr_lib.files import InputError, atomic_path
 from mzsr_lib.methods.catalogue import ENTRIES, INK
 
 # One colour a method, see `catalogue.ENTRIES`; "wrong" is for one that is told something wrong on purpose.
-COLOURS = {name: entry.colour for name, entry in ENTRIES.items()} | {"wrong": "#c44e00"}
+COLOURS = {name: entry.colour for name, entry in ENTRIES.items()} | {"wrong": "#8a191b"}
+_MARKERS = {entry.colour: entry.marker for entry in ENTRIES.values()} | {COLOURS["wrong"]: "^", INK: "o"}
 _TITLES = {entry.title.lower(): entry.colour for entry in ENTRIES.values()}
 PALE, MARK = "#dddddd", "#ffd400"
 FONT_SIZE = 9.5
@@ -36,6 +39,27 @@ class Drawing(Figure):
 def colour(name: str) -> str:
     """Return a method's colour, by its name or its title in `catalogue.ENTRIES`; of anything else dark ink."""
     return COLOURS.get(name, _TITLES.get(name.lower(), INK))
+
+
+def marker(line: str) -> str:
+    """Return the marker that goes with the colour of a line, so that methods differ without their colours too."""
+    return _MARKERS.get(line, "o")
+
+
+def contrast(one: str, other: str) -> float:
+    """Return the contrast of two colours, 1 to 21, as WCAG 2.1 defines it; text needs 4.5."""
+    brighter, darker = sorted(map(_luminance, (one, other)), reverse=True)
+    return (brighter + 0.05) / (darker + 0.05)
+
+
+def _luminance(name: str) -> float:
+    parts = (v / 12.92 if v <= 0.04045 else ((v + 0.055) / 1.055) ** 2.4 for v in to_rgb(name))
+    return sum(weight * part for weight, part in zip((0.2126, 0.7152, 0.0722), parts, strict=True))
+
+
+def ink_on(ground: str) -> str:
+    """Return the colour, black or white, in which words are read best on a ground."""
+    return max(("black", "white"), key=lambda ink: contrast(ink, ground))
 
 
 def shade(title: str, colours: Mapping[str, str] | None = None) -> str:
@@ -88,6 +112,15 @@ def text(figure: Figure, left: float, top: float, words: str, **style: Any) -> N
     width, height = figure.get_size_inches() * DPI
     look = {"fontsize": FONT_SIZE, "color": INK, "va": "top", "ha": "left"} | style
     figure.text(left / width, 1 - top / height, words, **look)
+
+
+def heading(figure: Figure, left: float, top: float, words: str, line: str, width: float) -> None:
+    """Write the title of a picture below it, at a pixel, in ink; a line of a method's colour joins the two."""
+    text(figure, left, top, words, weight="bold")
+    if line != INK:
+        wide, tall = figure.get_size_inches() * DPI
+        ends = ([left / wide, (left + width) / wide], [1 - top / tall] * 2)
+        figure.add_artist(Line2D(*ends, color=line, linewidth=3 * 72 / DPI, solid_capstyle="butt"))
 
 
 def frame(figure: Figure, box: tuple[int, int, int, int]) -> Axes:

@@ -30,13 +30,13 @@ class Panel:
     box
         (left, top, width, height) of the picture in px of the figure; the two lines stand below.
     title
-        Written in the method's colour, see `style.colour`.
+        Of a method: a line in its colour joins it to the picture, see `style.colour`.
     """
 
     def __init__(self, figure: Drawing, box: Box, title: str):
         left, top, _, height = box
         self.axes = style.frame(figure, box)
-        style.text(figure, left, top + height + 2, title, color=style.colour(title), weight="bold")
+        style.heading(figure, left, top + height + 2, title, style.colour(title), box[2])
         style.text(figure, left, top + height + 2 + LINE, "")
         self.title, self.line = figure.texts[-2:]
         place = {"extent": (0, 1, 1, 0), "aspect": "auto", "interpolation": "nearest"}

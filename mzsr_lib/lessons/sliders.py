@@ -11,7 +11,7 @@ from typing import Any
 import ipywidgets as widgets
 
 from mzsr_lib.drawing import style
-from mzsr_lib.drawing.style import INK, Drawing
+from mzsr_lib.drawing.style import Drawing
 from mzsr_lib.files import Failure, InputError
 from mzsr_lib.imaging import kernels
 from mzsr_lib.imaging.degradation import Degradation
@@ -70,10 +70,11 @@ class Explorer(widgets.VBox):
         """The kernel that the sliders ask for now, with sum 1."""
         return self.degradation.kernel
 
-    def say(self, sentence: str, colour: str = INK) -> None:
-        """Show a sentence at once; a screen reader reads it out."""
+    def say(self, sentence: str, weight: str = "normal") -> None:
+        """Show a sentence at once, in the theme's colour for text; a screen reader reads it out."""
         self.message = sentence
-        self._line.value = f'<div role="status" style="color: {colour}">{html.escape(sentence)}</div>'
+        look = f"color: var(--jp-content-font-color1, inherit); font-weight: {weight}"
+        self._line.value = f'<div role="status" style="{look}">{html.escape(sentence)}</div>'
 
     def _moved(self, change: Mapping[str, Any]) -> None:
         """Follow a slider. Whatever goes wrong is said in one sentence, since nobody sees a traceback here."""
@@ -84,9 +85,9 @@ class Explorer(widgets.VBox):
             self._carry(change["owner"])
             self._draw(self.update())
         except (InputError, Failure) as error:
-            self.say(str(error), style.COLOURS["wrong"])
+            self.say(str(error), "bold")
         except Exception as error:
-            self.say(f"This could not be drawn ({type(error).__name__}: {error}).", style.COLOURS["wrong"])
+            self.say(f"This could not be drawn ({type(error).__name__}: {error}).", "bold")
         finally:
             self._moving = False
 

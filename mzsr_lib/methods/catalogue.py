@@ -40,8 +40,8 @@ class Entry:
         Whether it may end with `registry.agreed`: those that do so anyway, or are nothing else, may not.
     reported
         Whether it has a column in the README.
-    colour
-        Of its lines and titles.
+    colour, marker
+        Of its lines.
     """
 
     name: str
@@ -55,6 +55,7 @@ class Entry:
     agrees: bool = False
     reported: bool = False
     colour: str = INK
+    marker: str = "o"
 
     @property
     def standard(self) -> tuple[int, ...]:
@@ -72,19 +73,19 @@ def _entries() -> tuple[Entry, ...]:
     return (
         Entry("nearest", "Nearest", needs_kernel=False),
         Entry("bilinear", "Bilinear", needs_kernel=False),
-        Entry("bicubic", "Bicubic", needs_kernel=False, reported=True, colour="#767676"),
+        Entry("bicubic", "Bicubic", needs_kernel=False, reported=True, colour="#919191", marker="X"),
         Entry("aligned", "Aligned bicubic", needs_kernel=False),
         Entry("landweber", "Landweber"),
         Entry("tikhonov", "Tikhonov", reported=True),
-        blind("pretrained", "Pre-trained", reported=True, colour="#d98c00"),
-        blind("blind", "Blind", prior=True, reported=True, colour="#8b4513"),
+        blind("pretrained", "Pre-trained", reported=True, colour="#cd7f37", marker="D"),
+        blind("blind", "Blind", prior=True, reported=True, colour="#b24a00", marker="s"),
         blind("carn", "CARN", "carn"),
         blind("rcan", "RCAN", "rcan"),
         Entry("ikc", "IKC", "printed"),
-        Entry("zssr", "ZSSR", "zero-shot", 3000, reported=True, colour="#009e73"),
+        Entry("zssr", "ZSSR", "zero-shot", 3000, reported=True, colour="#0b805d", marker="v"),
         Entry("mzsr multi-scale", "MZSR multi-scale", "printed"),
-        adapting("mzsr-plain", "MZSR, plain steps", colour="#56b4e9"),
-        adapting("mzsr", "MZSR", reported=True, colour="#0072b2"),
+        adapting("mzsr-plain", "MZSR, plain steps", colour="#1b94b9", marker="h"),
+        adapting("mzsr", "MZSR", reported=True, colour="#2f61c9"),
         Entry(
             "mzsr-plus",
             "MZSR-plus",
@@ -94,12 +95,14 @@ def _entries() -> tuple[Entry, ...]:
             takes="restored",
             prior=True,
             reported=True,
-            colour="#8e44ad",
+            colour="#a52374",
+            marker="P",
         ),
     )
 
 
-# Tables and figures have this order. Colours are after Okabe and Ito: distinct for colour-blind readers too.
+# Tables and figures have this order. Colours are distinct for colour-blind readers too:
+# tests/drawing/test_colours.py simulates what they see.
 ENTRIES = {entry.name: entry for entry in _entries()}
 METHODS = tuple(name for name, entry in ENTRIES.items() if entry.kind != "printed")
 AGREE = "+agree"

@@ -44,7 +44,7 @@ def test_the_first_row_is_on_top_and_larger_is_brighter():
 def test_the_numbers_can_be_read_on_their_cells():
     for text in drawn().axes[0].texts:
         bright = float(text.get_text()) > 25
-        assert text.get_color() == (style.INK if bright else "white")
+        assert text.get_color() == ("black" if bright else "white")
 
 
 def test_the_mark_frames_one_cell_and_nothing_else():

@@ -109,7 +109,7 @@ def test_a_method_has_one_colour_under_its_name_and_its_title():
     assert len(set(chosen)) == len(chosen)
 
 
-def test_a_title_takes_the_colour_that_is_chosen_for_it():
+def test_a_title_has_a_line_of_the_colour_that_is_chosen_for_it():
     colours = {"MZSR, 10 updates": style.COLOURS["mzsr"]}
     rows = {"MZSR, 10 updates": [{"steps": 0, "psnr": 30}], "bicubic": [{"steps": 0, "psnr": 29}]}
     drawn = [line.get_color() for line in plotting.updates(rows, colours=colours).axes[0].lines]
@@ -121,7 +121,8 @@ def test_a_title_takes_the_colour_that_is_chosen_for_it():
         panels.gallery(dict.fromkeys(colours, picture()), colours=colours),
     ):
         found = {text.get_text(): text.get_color() for text in figure.texts}
-        assert found["MZSR, 10 updates"] == style.COLOURS["mzsr"]
+        assert found["MZSR, 10 updates"] == style.INK
+        assert [line.get_color() for line in figure.artists] == [style.COLOURS["mzsr"]]
 
 
 def test_kernels_share_one_grid_and_begin_at_zero():
