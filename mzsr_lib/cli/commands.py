@@ -5,7 +5,7 @@ The library is imported inside the functions, so that help comes at once.
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal, cast
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from tyro.conf import Positional, arg
 
@@ -55,14 +55,6 @@ Precision = Annotated[
     Literal["auto", "float32", "bfloat16"],
     arg(help="Of the networks' convolutions: auto takes bfloat16 where the device multiplies it."),
 ]
-Agree = Annotated[
-    bool,
-    arg(
-        help="End, where the method can, with the picture that agrees with the low-resolution one: better, unless "
-        "it has noise of more than one or two grey levels. Never with an estimated kernel, unless named: "
-        "--method mzsr+agree."
-    ),
-]
 DataRoot = Annotated[
     Path | None,
     arg(
@@ -103,51 +95,6 @@ def degrade(
     for sentence in (*remarks(setting, degradation), *([cut] if cut else [])):
         note(sentence)
     _write(lr, picture_files.degrade(picture, degradation, seed))
-
-
-def upscale(
-    lr: Annotated[Positional[Path], arg(metavar="LR", help="The low-resolution picture.")],
-    sr: Annotated[Positional[Path], arg(metavar="SR", help="The file to write; its ending names the format.")],
-    *,
-    kernel: Kernel,
-    kernel_convention: Convention = "correlate",
-    scale: Scale = 2,
-    steps: Annotated[
-        int | None,
-        arg(
-            metavar="N",
-            help="Gradient updates on the picture; by default 10 for mzsr, 0 for mzsr-plus, at most 3000 for zssr.",
-        ),
-    ] = None,
-    method: Annotated[str, arg(metavar="NAME", help=f"How to super-resolve: {METHODS}.")] = "mzsr",
-    agree: Agree = True,
-    ensemble: Annotated[
-        bool, arg(help="Average over turned pictures (mzsr-plus): better, and 2 or 8 times slower.")
-    ] = False,
-    weights: Weights = None,
-    mode: Mode = None,
-    seed: Seed = 0,
-    device: Device = "auto",
-    precision: Precision = "auto",
-) -> None:
-    """Super-resolve a picture whose blur kernel is known.
-
-    The kernel may also be "estimate": a Gaussian that fits the edges of the picture.
-
-    Example: mzsr upscale LR.png SR.png --kernel g2.0d --scale 2 --steps 10
-    """
-    from mzsr_lib.imaging import picture_files
-    from mzsr_lib.methods import upscaling
-
-    picture_files.check_suffix(sr)
-    picture = picture_files.read(lr)
-    picture_files.check_output(sr, picture)
-    said = None if agree else False
-    place = (scale, method, steps, said, weights, mode, ensemble, seed, device)
-    larger = upscaling.upscale(
-        picture, kernel, *place, precision, progress=True, say=note, convention=kernel_convention
-    )
-    _write(sr, cast("Picture", larger))
 
 
 def _write(path: Path, picture: "Picture") -> None:

@@ -16,7 +16,7 @@ from collections.abc import Callable, Mapping, Sequence
 from tyro.extras import SubcommandApp
 
 from mzsr_lib import __version__
-from mzsr_lib.cli import commands, evaluation, tables, training
+from mzsr_lib.cli import commands, evaluation, tables, training, upscaling
 from mzsr_lib.files import Failure, InputError
 
 Command = Callable[..., None]
@@ -25,7 +25,7 @@ DESCRIPTION = "Meta-transfer learning for zero-shot super-resolution. Help for a
 
 COMMANDS: dict[str, Command] = {
     "degrade": commands.degrade,
-    "upscale": commands.upscale,
+    "upscale": upscaling.upscale,
     "evaluate": evaluation.evaluate,
     "tables": tables.tables,
     "methods": commands.methods,
@@ -57,6 +57,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     argv
         The words after ``mzsr``, by default those of this process.
     """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a name that the terminal cannot show is no reason to fail
+            stream.reconfigure(errors="backslashreplace")
     words = list(sys.argv[1:] if argv is None else argv)
     return guarded(lambda: parse(words)())
 

@@ -168,10 +168,12 @@ def check_suffix(path: str | Path) -> Path:
     return path
 
 
-def check_output(path: str | Path, picture: Picture, scale: int = 1, quality: int | None = None) -> None:
-    """Raise `InputError` when a picture, `scale` times as large, cannot be written to `path`; for before long work."""
+def check_output(
+    path: str | Path, picture: Picture, size: tuple[int, int] | None = None, quality: int | None = None
+) -> None:
+    """Raise `InputError` when such a picture, of another (height, width), cannot be written; for before long work."""
     path = check_suffix(path)
-    form, (height, width) = FORMATS[path.suffix.lower()], (scale * side for side in picture.image.shape[-2:])
+    form, (height, width) = FORMATS[path.suffix.lower()], size or tuple(picture.image.shape[-2:])
     if picture.alpha is not None and not form.alpha:
         raise InputError(f"{path} cannot hold transparency, which the picture has: use {', '.join(TRANSPARENT)}.")
     if max(height, width) > form.side:

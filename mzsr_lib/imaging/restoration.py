@@ -57,13 +57,14 @@ def enlarge(lr: Planes, degradation: Degradation) -> OtherPlanes:
     return tiling.by_tiles(enlarged, lr, degradation.scale, resize.REACH + (reach if x or y else 0))
 
 
-def offset(degradation: Degradation) -> float:
-    """Return how many HR px right and down of a picture in register with the camera `resize.upscale` lies.
+def offset(degradation: Degradation) -> tuple[float, float]:
+    """Return how many HR px right of and below a picture in register with the sampling `resize.upscale` lies.
 
-    None with kernels whose mass lies (scale - 1) / 2 px off their centre; of unequal offsets along the axes, the mean.
+    A kernel of which the mass lies off its centre moves the sampling: by (scale - 1) / 2 px it lies there itself.
     """
-    x, y = degradation.offset
-    return ((degradation.scale - 1) / 2 if degradation.mode == "direct" else 0.0) - (x + y) / 2
+    middle = (degradation.scale - 1) / 2 if degradation.mode == "direct" else 0.0
+    across, down = degradation.offset
+    return middle - across, middle - down
 
 
 def composite_kernel(degradation: Degradation) -> Kernels:

@@ -31,6 +31,8 @@ class Entry:
         The numbers of updates that tables measure and show, if it is not any number.
     needs_kernel
         Whether the kernel changes its result.
+    centred
+        Whether its picture lies where an ordinary enlargement does, however pixels were dropped.
     takes
         The kind of weights it needs: those of the paper's network for a ``"bicubic"`` or ``"restored"``
         input, or an architecture of its own; empty for a method without weights.
@@ -50,6 +52,7 @@ class Entry:
     updates: int | None = None
     shown: tuple[int, ...] = ()
     needs_kernel: bool = True
+    centred: bool = False
     takes: str = ""
     prior: bool = False
     agrees: bool = False
@@ -71,16 +74,16 @@ def _entries() -> tuple[Entry, ...]:
         return Entry(name, title, "trained", 10, (1, 10), takes="bicubic", prior=True, agrees=True, **more)
 
     return (
-        Entry("nearest", "Nearest", needs_kernel=False),
-        Entry("bilinear", "Bilinear", needs_kernel=False),
-        Entry("bicubic", "Bicubic", needs_kernel=False, reported=True, colour="#919191", marker="X"),
+        Entry("nearest", "Nearest", needs_kernel=False, centred=True),
+        Entry("bilinear", "Bilinear", needs_kernel=False, centred=True),
+        Entry("bicubic", "Bicubic", needs_kernel=False, centred=True, reported=True, colour="#919191", marker="X"),
         Entry("aligned", "Aligned bicubic", needs_kernel=False),
         Entry("landweber", "Landweber"),
         Entry("tikhonov", "Tikhonov", reported=True),
-        blind("pretrained", "Pre-trained", reported=True, colour="#cd7f37", marker="D"),
+        blind("pretrained", "Pre-trained", centred=True, reported=True, colour="#cd7f37", marker="D"),
         blind("blind", "Blind", prior=True, reported=True, colour="#b24a00", marker="s"),
-        blind("carn", "CARN", "carn"),
-        blind("rcan", "RCAN", "rcan"),
+        blind("carn", "CARN", "carn", centred=True),
+        blind("rcan", "RCAN", "rcan", centred=True),
         Entry("ikc", "IKC", "printed"),
         Entry("zssr", "ZSSR", "zero-shot", 3000, reported=True, colour="#0b805d", marker="v"),
         Entry("mzsr multi-scale", "MZSR multi-scale", "printed"),

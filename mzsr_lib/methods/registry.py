@@ -23,7 +23,7 @@ from mzsr_lib.models.registry import CLASSES, PAPER, kind_of
 from mzsr_lib.mzsr import inputs
 from mzsr_lib.mzsr.adaptation import Params, adapt, starting_point, super_resolve
 from mzsr_lib.runtime import fast_precision
-from mzsr_lib.shapes import Images, OtherImages
+from mzsr_lib.shapes import Images, OtherImages, OtherPlanes, Planes
 
 # Trust of the agreement in the network's picture against the low-resolution one, chosen by benchmarks/agreement.py on
 # eight held-out photographs and the paper's five kernels. PSNR (dB), the mean of one and ten updates and of a blind
@@ -54,7 +54,7 @@ class Options:
     device
         Where the network is put.
     scale
-        2, 3 or 4; must be one the weights were trained for.
+        2, 3 or 4; must be one the weights were trained for. 1, a blur alone, is for methods without.
     precision
         Of the convolutions of trained networks, one of `runtime.PRECISIONS`; ``"auto"`` is `runtime.fast_precision`.
     seed
@@ -75,7 +75,7 @@ class Options:
     ensemble: bool = False
 
     def __post_init__(self):
-        check_scale(self.scale)
+        check_scale(self.scale, least=1)
         fields.check(self)
 
 
@@ -113,6 +113,17 @@ class Method:
     def __call__(self, lr: Images, degradation: Degradation) -> OtherImages:
         """Return the super-resolved picture (1, 3, scale * h, scale * w) of (1, 3, h, w)."""
         return self.run(lr, degradation.to(lr.device))[0]
+
+    @property
+    def follows_sampling(self) -> bool:
+        """Whether its picture is in register with the sampling, and not with an ordinary enlargement."""
+        return self.agree or self.name not in METHODS or not ENTRIES[self.name].centred
+
+    def enlarge(self, planes: Planes, degradation: Degradation) -> OtherPlanes:
+        """Enlarge with a plain cubic, in register with its pictures: what goes along with colours."""
+        if self.follows_sampling:
+            return restoration.enlarge(planes, degradation)
+        return resize.upscale(planes, degradation.scale)
 
     def run(self, lr: Images, degradation: Degradation) -> tuple[OtherImages, int]:
         """Return the picture, and the updates taken; the kernel lies on the device of the picture."""
@@ -216,7 +227,7 @@ def recentred(course: Course) -> Course:
 
 
 def _bar(shown: object) -> dict[str, Any]:
-    return {"unit": "update", "disable": None if shown else True}
+    return {"unit": "update", "leave": False, "disable": None if shown else True}
 
 
 MAKERS = {"classical": _classical, "zero-shot": _zero_shot, "trained": _trained}
@@ -229,7 +240,14 @@ def _load(entry: Entry, options: Options) -> weights.Weights:
     if chosen is None:
         scales = [str(other) for other in (2, 3, 4) if weights.default(name, other)]
         there = f"only for {' and '.join(scales)}" if scales else "nor for another"
-        raise NoWeights(f"No weights for {name} at scale {scale} are shipped ({there}): give a file (--weights).")
+        free = [
+            entry.name for entry in ENTRIES.values() if entry.needs_kernel and entry.kind in ("classical", "zero-shot")
+        ]
+        others = [other for other in METHODS if weights.default(other, scale)] + free
+        raise NoWeights(
+            f"No weights for {name} at scale {scale} are shipped ({there}): give a file (--weights), or take another "
+            f"method ({', '.join(others)})."
+        )
     wanted = options.precision
     precision = fast_precision(torch.device(options.device)) if wanted == "auto" else wanted
     loaded = weights.load(chosen, options.device, precision)

@@ -1,31 +1,54 @@
 """One call from a picture and its kernel to the super-resolved picture: what ``mzsr upscale`` does."""
 
+import math
+import re
+import time
 import warnings
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 import torch
+from tqdm import tqdm
 
 from mzsr_lib.files import InputError
-from mzsr_lib.imaging import estimation, images, kernel_files, picture_files
-from mzsr_lib.imaging.degradation import from_setting, remarks
+from mzsr_lib.imaging import (
+    estimation,
+    images,
+    kernel_files,
+    picture_files,
+    resize,
+    restoration,
+    tiling,
+    transparency,
+)
+from mzsr_lib.imaging.decoding import MAX_PIXELS, check_pixels
+from mzsr_lib.imaging.degradation import OFF_CENTRE, Degradation, from_setting, remarks
 from mzsr_lib.imaging.kernel_files import Convention
 from mzsr_lib.imaging.kernels import Mode, Setting
 from mzsr_lib.imaging.picture_files import Picture
 from mzsr_lib.methods import catalogue, registry
-from mzsr_lib.methods.registry import Options
+from mzsr_lib.methods.catalogue import Choice
+from mzsr_lib.methods.registry import Method, Options
 from mzsr_lib.runtime import Precision, pick_device
-from mzsr_lib.shapes import Images, Kernel, OtherImages
+from mzsr_lib.shapes import Images, Kernel, OtherImages, OtherPlanes, Planes
 
 ESTIMATE = "estimate"
+Register = Literal["sampling", "input"]
+GivenKernel = str | Path | Setting | Kernel | np.ndarray | None
+
+# A part of a picture that is timed when the picture has so many times its pixels, or is learned from at length.
+PART = 96
+WORTH = 16
+LONG = 60  # seconds from which on the time is said
 
 
 def upscale(
     picture: str | Path | Picture | Images | np.ndarray,
-    kernel: str | Path | Setting | Kernel | np.ndarray,
+    kernel: GivenKernel = None,
     scale: int = 2,
     method: str = "mzsr",
     steps: int | None = None,
@@ -39,6 +62,10 @@ def upscale(
     progress: bool = False,
     say: Callable[[str], None] = warnings.warn,
     convention: Convention = "correlate",
+    register: Register = "sampling",
+    size: str | None = None,
+    tile: int | None = None,
+    max_pixels: int = MAX_PIXELS,
 ) -> Picture | OtherImages | np.ndarray:
     """Return a picture `scale` times as large, with the blur of its kernel undone.
 
@@ -49,9 +76,10 @@ def upscale(
         numbers in [0, 1].
     kernel
         The blur on the high-resolution grid: what `kernel_files.parse` reads, such as ``"g2.0d"`` or
-        ``"4.0,1.0,-0.5"``; ``"estimate"``, a Gaussian that fits the edges of the picture; or a kernel (k, k).
+        ``"4.0,1.0,-0.5"``; ``"estimate"``, a Gaussian that fits the edges of the picture; or a kernel (k, k). It may
+        be left out for a method that is told none.
     scale
-        2, 3 or 4.
+        2, 3 or 4; 1 undoes a blur alone, by methods without trained weights.
     method
         What `catalogue.parse` reads, such as ``"mzsr"`` or ``"mzsr:1"``.
     steps
@@ -72,11 +100,22 @@ def upscale(
     precision
         Of the networks' convolutions, ``"float32"`` or ``"bfloat16"``; ``"auto"`` is `runtime.fast_precision`.
     progress
-        Show a bar for the updates.
+        Show bars for the updates and the pieces of the picture.
     say
-        Is told the estimated blur, how a kernel was read, and why it is to be doubted; by default these are warnings.
+        Is told the estimated blur, how a kernel was read, why it is to be doubted, and, with `progress`, the time that
+        minutes of work will take; by default these are warnings.
     convention
         Of a kernel that is a file or an array, see `kernel_files.parse`.
+    register
+        ``"sampling"``: with direct sampling, pixel i of the picture becomes pixel scale * i, (scale - 1) / 2 px to the
+        left and above of where an ordinary enlargement has it. ``"input"``: the result is moved there, between
+        pixels with a cubic.
+    size
+        ``"1920x1080"``, into which the result fits, ``"1920x"`` or ``"x1080"``: it is made smaller at the end.
+    tile
+        Side of the pieces of a large picture, px of the result; see `tiling.planned`.
+    max_pixels
+        The most that are read, and made.
 
     Returns
     -------
@@ -94,37 +133,204 @@ def upscale(
     >>> upscale(torch.rand(1, 3, 48, 40), "g2.0d", method="bicubic").shape
     torch.Size([1, 3, 96, 80])
     """
-    given, where = _read(picture), pick_device(str(device))
-    setting = estimated(given, scale, mode, say) if _is_estimate(kernel) else _setting(kernel, convention)
-    degradation = from_setting(setting, scale, mode).to(where)
-    choice = catalogue.parse(method, steps, agree)
-    if agree is None and catalogue.entry_of(choice.method).agrees and not _is_estimate(kernel):
-        choice = replace(choice, agree=True)
-    built = registry.build(choice, Options(weights, where, scale, precision, seed, progress, ensemble))
-    picture_files.check_size(given, degradation)
-    for sentence in remarks(setting, degradation):
-        say(sentence)
-    if sentence := registry.doubt(built, degradation) or doubt(kernel, choice.method):
-        say(sentence)
-    result = picture_files.upscale(given, built, degradation)
+    given = _read(picture, max_pixels)
+    options = Options(weights, pick_device(str(device)), scale, precision, seed, progress, ensemble)
+    choice = chosen(method, kernel, steps, agree)
+    result = Upscaling(choice, kernel, options, mode, register, size, tile, max_pixels, convention)(given, say)
     if isinstance(picture, np.ndarray):
         return images.to_array(result.image, picture)
     return result.image if isinstance(picture, torch.Tensor) else result
+
+
+def chosen(method: str, kernel: GivenKernel, steps: int | None = None, agree: bool | None = None) -> Choice:
+    """Return the method that is named; by default it ends with agreement where it can and the kernel is known.
+
+    Raises
+    ------
+    InputError
+        If there is none, or it must be told a kernel and there is no kernel.
+    """
+    choice = catalogue.parse(method, steps, agree)
+    entry = catalogue.entry_of(choice.method)
+    if kernel is None and (entry.needs_kernel or choice.agree):
+        raise InputError(
+            f"The method {choice} is told the kernel of the blur: give it (--kernel), for instance 'estimate', or take "
+            "a method that needs none, such as --method blind."
+        )
+    known = kernel is not None and not _is_estimate(kernel)
+    return replace(choice, agree=True) if agree is None and entry.agrees and known else choice
+
+
+@dataclass
+class Upscaling:
+    """What is done to one picture or many: see `upscale` for what the fields mean."""
+
+    choice: Choice
+    kernel: GivenKernel
+    options: Options
+    mode: Mode | None = None
+    register: Register = "sampling"
+    size: str | None = None
+    tile: int | None = None
+    max_pixels: int = MAX_PIXELS
+    convention: Convention = "correlate"
+    method: Method = field(init=False)
+    setting: Setting | None = field(init=False)
+
+    def __post_init__(self):
+        if self.size is not None:
+            _sides(self.size)
+        if _is_estimate(self.kernel):
+            check_estimable(self.options.scale, self.mode)
+        with tiling.planned(self.tile):
+            self.method = registry.build(self.choice, self.options)
+        self.setting = None if _is_estimate(self.kernel) else _setting(self.kernel, self.convention)
+
+    def __call__(self, given: Picture, say: Callable[[str], None]) -> Picture:
+        """Return the larger picture."""
+        scale, device = self.options.scale, self.options.device
+        self.final_size(given)
+        setting = self.setting or estimated(given, scale, self.mode, say)
+        degradation = from_setting(setting, scale, self.mode).to(device)
+        self._check_learnable(given, degradation)
+        if self.kernel is not None:
+            doubted = registry.doubt(self.method, degradation) or doubt(self.kernel, self.choice.method)
+            for sentence in (*remarks(setting, degradation), *([doubted] if doubted else [])):
+                say(sentence)
+        with torch.no_grad(), tiling.planned(self.tile, self._watch if self.options.progress else None):
+            if self.options.progress and (seconds := self.expected(given, degradation)) > LONG:
+                say(f"This takes about {seconds / 60:.0f} minutes.")
+            result = picture_files.upscale(given, self.method, degradation, self.method.enlarge)
+            return self._placed(result, degradation)
+
+    def final_size(self, given: Picture) -> tuple[int, int]:
+        """Return height and width of the result of a picture; raise `InputError` when they cannot be."""
+        height, width = (self.options.scale * side for side in given.image.shape[-2:])
+        check_pixels("The result", width, height, self.max_pixels)
+        return fitted(height, width, self.size) if self.size is not None else (height, width)
+
+    def off(self) -> str | None:
+        """Say where the result lies beside an ordinary enlargement, or return None when it lies there."""
+        setting = self.setting or Setting("estimate", torch.ones(1, 1), "direct")
+        across, down = self._offset(from_setting(setting, self.options.scale, self.mode))
+        if self.register == "input" or max(abs(across), abs(down)) < OFF_CENTRE:
+            return None
+        return (
+            f"The result lies {across:.3g} px to the left of and {down:.3g} px above an ordinary enlargement, since "
+            "pixels were kept as they were sampled: --register input moves it there."
+        )
+
+    def _offset(self, degradation: Degradation) -> tuple[float, float]:
+        return restoration.offset(degradation) if self.method.follows_sampling else (0.0, 0.0)
+
+    def expected(self, given: Picture, degradation: Degradation) -> float:
+        """Return about how many seconds a picture will take: a part of it is timed. Small work is not, and takes 0."""
+        pixels, zero_shot = given.image[0, 0].numel(), self.method.name == "zssr"
+        if pixels < WORTH * PART**2 and not zero_shot:
+            return 0
+        part = images.centre_crop(given.image, PART, self.options.scale).to(self.options.device)
+        steps = self.choice.steps
+        few = min(steps, 20 if zero_shot else 1)
+        with tiling.planned(watch=lambda tiles, what: tiles):
+            times = {count: self._seconds(part, degradation, count) for count in sorted({min(few, 1), few})}
+        each = (times[few] - times[min(few, 1)]) / max(few - 1, 1) if zero_shot else times[few]
+        if zero_shot:
+            return steps * each + times[1] * pixels / part[0, 0].numel()
+        # An update costs about three times what the network alone does, on a picture that is not enlarged.
+        network = self.options.scale**2
+        return times[few] * (3 * steps + network) / (3 * few + network) * pixels / part[0, 0].numel()
+
+    def _seconds(self, part: Images, degradation: Degradation, steps: int) -> float:
+        quiet = replace(self.method, steps=steps, options=replace(self.options, progress=False))
+        began = time.perf_counter()
+        quiet(part, degradation)
+        return time.perf_counter() - began
+
+    def _watch(self, tiles: list, what: str) -> tqdm | list:
+        return tqdm(tiles, what, unit="tile", leave=False, disable=None) if len(tiles) > 1 else tiles
+
+    def _check_learnable(self, given: Picture, degradation: Degradation) -> None:
+        """Raise `InputError` when a method that learns from the picture made smaller once more cannot."""
+        if not self.choice.steps:
+            return
+        try:
+            picture_files.check_size(given, degradation)
+        except InputError as error:
+            raise InputError(
+                f"{str(error).rstrip('.')}; {self.choice.method} learns from the picture made smaller once more: take "
+                "a method without updates, such as --method mzsr-plus."
+            ) from None
+
+    def _placed(self, picture: Picture, degradation: Degradation) -> Picture:
+        """Return the result where it is wanted, and as large."""
+        offset = self._offset(degradation)
+        if self.register == "input" and any(offset):
+            picture = _mapped(picture, partial(_moved, offset=offset))
+        if self.size is not None:
+            height, width = fitted(*picture.image.shape[-2:], self.size)
+            picture = _mapped(picture, lambda planes: resize.fit(planes, height, width))
+        return picture
+
+
+def _moved(planes: Planes, offset: tuple[float, float]) -> Planes:
+    halo = math.ceil(max(map(abs, offset))) + 3
+    return tiling.by_tiles(lambda piece: resize.shift(piece, offset[0], offset[1]), planes, 1, halo, "move")
+
+
+def _mapped(picture: Picture, linear: Callable[[Planes], OtherPlanes]) -> Picture:
+    """Return a picture of which colours and transparency went through a linear map together."""
+    if picture.alpha is None:
+        return replace(picture, image=images.clip(linear(picture.image)))
+    image, alpha = transparency.premultiplied(picture.image, picture.alpha, picture.image, linear)
+    return replace(picture, image=images.clip(image) * (alpha > 0), alpha=alpha.clamp(0, 1))
+
+
+def fitted(height: int, width: int, size: str) -> tuple[int, int]:
+    """Return (height, width) of a picture made smaller until it fits into a size, with its proportions kept.
+
+    Raises
+    ------
+    InputError
+        If the text is no size, or the picture is smaller.
+
+    Examples
+    --------
+    >>> fitted(2000, 3000, "1920x"), fitted(2000, 3000, "x1000"), fitted(2000, 3000, "1920x1080")
+    ((1280, 1920), (1000, 1500), (1080, 1620))
+    """
+    across, down = _sides(size)
+    ratio = min(across / width if across else torch.inf, down / height if down else torch.inf)
+    if ratio > 1:
+        raise InputError(
+            f"The size {size} is larger than the result, {width} x {height} px: take a larger scale, or a smaller size."
+        )
+    return max(round(height * ratio), 1), max(round(width * ratio), 1)
+
+
+def _sides(size: str) -> tuple[int | None, int | None]:
+    """Return the width and the height that a text names."""
+    found = re.fullmatch(r"([1-9]\d*)?x([1-9]\d*)?", size)
+    if not found or not any(found.groups()):
+        raise InputError(f"The size is '{size}': write for instance 1920x1080, 1920x or x1080.")
+    across, down = (int(side) if side else None for side in found.groups())
+    return across, down
 
 
 def _is_estimate(kernel: object) -> bool:
     return isinstance(kernel, str) and kernel == ESTIMATE
 
 
-def _read(picture: str | Path | Picture | Images | np.ndarray) -> Picture:
+def _read(picture: str | Path | Picture | Images | np.ndarray, max_pixels: int) -> Picture:
     if isinstance(picture, np.ndarray):
         return Picture(images.from_array(picture), grey=picture.ndim == 2)
     if isinstance(picture, torch.Tensor):
         return Picture(picture)
-    return picture if isinstance(picture, Picture) else picture_files.read(picture)
+    return picture if isinstance(picture, Picture) else picture_files.read(picture, max_pixels)
 
 
-def _setting(kernel: str | Path | Setting | Kernel | np.ndarray, convention: Convention) -> Setting:
+def _setting(kernel: GivenKernel, convention: Convention) -> Setting:
+    if kernel is None:
+        return Setting("none", torch.ones(1, 1), "direct")
     if isinstance(kernel, Setting):
         return kernel
     if isinstance(kernel, str | Path):
@@ -135,6 +341,14 @@ def _setting(kernel: str | Path | Setting | Kernel | np.ndarray, convention: Con
     return Setting("given", given, "direct", note=" ".join(notes))
 
 
+def check_estimable(scale: int, mode: Mode | None) -> None:
+    """Raise `InputError` when no kernel can be estimated for such a scale or sampling."""
+    if mode not in (None, "direct"):
+        raise InputError(f"A kernel is estimated for direct sampling only, not {mode}: give the kernel.")
+    if scale != 2:
+        raise InputError(f"A kernel is estimated for scale 2 only, not {scale}: give the kernel.")
+
+
 def estimated(picture: Picture, scale: int, mode: Mode | None, say: Callable[[str], None]) -> Setting:
     """Return the Gaussian blur that a low-resolution picture seems to have, and say which.
 
@@ -143,10 +357,7 @@ def estimated(picture: Picture, scale: int, mode: Mode | None, say: Callable[[st
     InputError
         If the scale is not 2, the sampling not direct, or the picture shows no edges; see `estimation.estimate`.
     """
-    if mode not in (None, "direct"):
-        raise InputError(f"A kernel is estimated for direct sampling only, not {mode}: give the kernel.")
-    if scale != 2:
-        raise InputError(f"A kernel is estimated for scale 2 only, not {scale}: give the kernel.")
+    check_estimable(scale, mode)
     found = estimation.estimate(picture.image)
     say(f"The blur is estimated: lambda1 {found.lambda1:.2f}, lambda2 {found.lambda2:.2f} px^2, {found.theta:.2f} rad.")
     return found.setting

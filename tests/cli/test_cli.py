@@ -149,7 +149,24 @@ WRONG = [
     ("degrade GIVEN/good.png lr.txt --kernel g2.0d", "'.txt'"),
     ("degrade GIVEN/good.png GIVEN/text.png/lr.png --kernel g2.0d", "Cannot write"),
     ("upscale GIVEN/none.png sr.png --kernel g2.0d", "there is no such file"),
-    ("upscale GIVEN/tiny.png sr.png --kernel g2.0d --method bicubic", "smaller than the 21 x 21 kernel"),
+    ("upscale GIVEN/tiny.png sr.png --kernel g2.0d", "take a method without updates, such as --method mzsr-plus"),
+    ("upscale GIVEN/good.png sr.png", "is told the kernel of the blur"),
+    ("upscale GIVEN/good.png sr.png --method blind+agree", "is told the kernel of the blur"),
+    ("upscale GIVEN/good.png sr.png --kernel g2.0d --scale 1", "No weights for mzsr at scale 1 are shipped"),
+    ("upscale GIVEN/good.png sr.png --kernel g2.0d --scale 3", "take another method (mzsr-plus, landweber"),
+    ("upscale GIVEN/good.png GIVEN/even.png --kernel g2.0d", "is there already, and is not replaced unasked"),
+    ("upscale GIVEN/good.png GIVEN/good.png --kernel g2.0d", "is the input itself"),
+    ("upscale GIVEN/good.png GIVEN/even.png sr.png --kernel g2.0d", "no word of where the results go"),
+    ("upscale GIVEN sr.png --kernel g2.0d", "no word of where the results go"),
+    ("upscale GIVEN/good.png --kernel g2.0d --output GIVEN", "would be replaced by its result"),
+    ("upscale GIVEN/even.png GIVEN/good.png --kernel g2.0d --output a.png", "cannot go into the one file"),
+    ("upscale GIVEN/many/*.bmp --kernel g2.0d --output out", "No file fits the pattern"),
+    ("upscale GIVEN/good.png sr.png --kernel g2.0d --size 10", "The size is '10'"),
+    ("upscale GIVEN/good.png sr.png --kernel g2.0d --size 5000x", "larger than the result, 94 x 106 px"),
+    ("upscale GIVEN/good.png sr.png --kernel g2.0d --max-pixels 9963", "The result has 94 x 106 px"),
+    ("upscale GIVEN/good.png sr.png --kernel g2.0d --max-pixels 2000", "has 47 x 53 px"),
+    ("upscale GIVEN/good.png sr.png --kernel g2.0d --tile 20", "too small: it must have at least 32"),
+    ("upscale GIVEN/good.png sr.png --kernel g2.0d --quality 90", "has no quality"),
     ("upscale GIVEN/good.png sr.png --kernel g2.0d --method best", "method 'best'"),
     ("upscale GIVEN/good.png sr.png --kernel g2.0d --weights best", "weights 'best'"),
     ("upscale GIVEN/good.png sr.png --kernel g2.0d --weights GIVEN/text.png", "not a weights file"),
@@ -220,12 +237,18 @@ def test_upscale_loses_nothing_of_an_odd_size(run, scale):
     assert look("sr.png")[1] == (47 * scale, 53 * scale)
 
 
+OFF = (
+    "The result lies 0.5 px to the left of and 0.5 px above an ordinary enlargement, since pixels were kept as they "
+    "were sampled: --register input moves it there.\n"
+)
+
+
 def test_upscale_learns_and_warns_of_a_kernel_outside_the_prior(run):
     for steps in (0, 2):
         line = f"upscale GIVEN/good.png {steps}.png --weights GIVEN/x2.safetensors --steps {steps} --kernel"
-        assert run(f"{line} g2.0d") == (0, f"{steps}.png: 94 x 106 px\n", "")
+        assert run(f"{line} g2.0d") == (0, f"{steps}.png: 94 x 106 px\n", OFF)
     assert Path("0.png").read_bytes() != Path("2.png").read_bytes()
-    code, _, err = run(f"{line} g0.2d")
+    code, _, err = run(f"{line} g0.2d --overwrite --register input")
     assert code == 0 and "outside the training prior" in err and err.count("\n") == 1
     assert (
         run("upscale GIVEN/good.png pre.png --weights GIVEN/x2.safetensors --kernel g2.0d --method pretrained")[0] == 0

@@ -219,8 +219,8 @@ def test_what_is_no_file_is_said(tmp_path):
 def test_an_output_that_cannot_be_is_found_before_the_work(tmp_path):
     wide = picture_files.Picture(torch.zeros(1, 3, 1, 8200))
     with pytest.raises(InputError, match=r"WEBP holds at most 16383 px a side, .* 16400 x 2 px"):
-        picture_files.check_output(tmp_path / "a.webp", wide, 2)
-    picture_files.check_output(tmp_path / "a.webp", wide, 1)
+        picture_files.check_output(tmp_path / "a.webp", wide, (2, 16_400))
+    picture_files.check_output(tmp_path / "a.webp", wide)
     with pytest.raises(InputError, match="File name too long"):
         picture_files.check_output(tmp_path / ("a" * 300 + ".png"), wide)
     with pytest.raises(InputError, match="has no quality"):

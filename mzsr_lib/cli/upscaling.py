@@ -1,0 +1,361 @@
+"""The command ``mzsr upscale``: one picture, several, a folder or a pattern; nothing is lost on the way."""
+
+import glob
+import json as json_text
+import os
+import stat
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from tqdm import tqdm
+from tyro.conf import Positional, arg
+
+from mzsr_lib.cli.commands import METHODS, Convention, Device, Mode, Precision, Seed, Weights
+from mzsr_lib.files import Failure, InputError
+
+if TYPE_CHECKING:
+    from mzsr_lib.imaging.picture_files import Picture
+    from mzsr_lib.methods.upscaling import Upscaling
+
+STREAM = "-"  # the standard input or output
+
+Pictures = Annotated[
+    Positional[tuple[str, ...]],
+    arg(
+        metavar="LR [LR ...] [SR]",
+        help="Low-resolution pictures: files, folders, patterns such as '*.png' in quotes, or - for the standard "
+        "input. Without --output these are two: a picture, and the file to write.",
+    ),
+]
+Output = Annotated[
+    str | None,
+    arg(
+        metavar="DIR|FILE|-",
+        help="Folder for the results, which keep their names (.png where a format cannot be written); for one picture "
+        "also a file, or - for the standard output, as PNG.",
+    ),
+]
+Overwrite = Annotated[bool, arg(help="Replace what is there; otherwise a file is refused, and in a folder skipped.")]
+Kernel = Annotated[
+    str | None,
+    arg(
+        metavar="KERNEL",
+        help="Blur kernel on the high-resolution grid: 'estimate', g0.2d, g2.0d, gani_d, g1.3b or bicubic; or three "
+        "numbers such as 4.0,1.0,-0.5 (two variances in px^2 and an angle in radians); or a .mat, .npy or .png file, "
+        "of which FILE:NAME is one array and FILE:3 one entry, counted from 0. Methods that are told none do without.",
+    ),
+]
+Scale = Annotated[
+    Literal[1, 2, 3, 4],
+    arg(help="Size of the result / size of the picture; 1 undoes a blur alone (tikhonov, landweber, zssr)."),
+]
+Steps = Annotated[
+    int | None,
+    arg(
+        metavar="N",
+        help="Gradient updates on the picture; by default 10 for mzsr, 0 for mzsr-plus, at most 3000 for zssr.",
+    ),
+]
+Agree = Annotated[
+    bool,
+    arg(
+        help="End, where the method can, with the picture that agrees with the low-resolution one: better, unless "
+        "it has noise of more than one or two grey levels. Never with an estimated kernel, unless named: "
+        "--method mzsr+agree."
+    ),
+]
+Register = Annotated[
+    Literal["sampling", "input"],
+    arg(
+        help="Where the result lies: with direct sampling pixel i becomes pixel SCALE * i, (SCALE - 1) / 2 px to the "
+        "left and above of an ordinary enlargement; input moves it there."
+    ),
+]
+Size = Annotated[
+    str | None,
+    arg(metavar="WxH", help="Make the result smaller at the end, to fit into WxH px; Wx or xH: one side alone."),
+]
+Quality = Annotated[
+    int | None, arg(metavar="1-100", help="Of JPEG, by default 95, and of WebP, by default without loss.")
+]
+Tile = Annotated[
+    int | None,
+    arg(
+        metavar="PX",
+        help="Side of the pieces in which a large picture is computed, px of the result: smaller ones need less "
+        "memory. By default 2048, and 512 for networks.",
+    ),
+]
+MaxPixels = Annotated[
+    int, arg(metavar="N", help="Refuse pictures, and results, of more pixels; 50 million take about 3 GB of memory.")
+]
+
+
+def upscale(
+    pictures: Pictures,
+    *,
+    output: Output = None,
+    kernel: Kernel = None,
+    kernel_convention: Convention = "correlate",
+    scale: Scale = 2,
+    steps: Steps = None,
+    method: Annotated[str, arg(metavar="NAME", help=f"How to super-resolve: {METHODS}.")] = "mzsr",
+    agree: Agree = True,
+    ensemble: Annotated[
+        bool, arg(help="Average over turned pictures (mzsr-plus): better, and 2 or 8 times slower.")
+    ] = False,
+    weights: Weights = None,
+    mode: Mode = None,
+    register: Register = "sampling",
+    size: Size = None,
+    overwrite: Overwrite = False,
+    quality: Quality = None,
+    tile: Tile = None,
+    max_pixels: MaxPixels = 100_000_000,
+    quiet: Annotated[bool, arg(help="Say nothing but what went wrong.")] = False,
+    json: Annotated[bool, arg(help="Print one line of JSON a picture, for scripts.")] = False,
+    seed: Seed = 0,
+    device: Device = "auto",
+    precision: Precision = "auto",
+) -> None:
+    """Super-resolve pictures whose blur kernel is known.
+
+    The kernel may also be "estimate": a Gaussian that fits the edges of the picture. Of several pictures those that
+    cannot be done are listed at the end, and the exit code is 1; what is there already is skipped.
+
+    Example: mzsr upscale LR.png SR.png --kernel g2.0d --scale 2 --steps 10
+    Example: mzsr upscale photos --output large --kernel estimate
+    """
+    from mzsr_lib import runtime
+    from mzsr_lib.imaging.encoding import check_quality
+    from mzsr_lib.methods import upscaling
+    from mzsr_lib.methods.registry import Options
+
+    jobs = planned(pictures, output, overwrite)
+    if quality is not None:
+        check_quality(Path("a.jpg"), quality)
+    options = Options(weights, runtime.pick_device(device), scale, precision, seed, not quiet, ensemble)
+    choice = upscaling.chosen(method, kernel, steps, None if agree else False)
+    work = upscaling.Upscaling(choice, kernel, options, mode, register, size, tile, max_pixels, kernel_convention)
+    run = Run(work, overwrite, quality, quiet, json)
+    run.all(jobs)
+
+
+@dataclass(frozen=True)
+class Job:
+    """A picture, and the file that its result goes to: paths, or `STREAM`."""
+
+    source: str
+    target: str
+    alone: bool
+
+
+def planned(given: tuple[str, ...], output: str | None, overwrite: bool = False) -> list[Job]:
+    """Return what is to be done, or raise `InputError` when that is not clear or would destroy something."""
+    if output is None:
+        if len(given) != 2 or _is_folder(given[0]):
+            raise InputError(
+                f"Here are {len(given)} pictures or folders, and no word of where the results go: give one picture and "
+                "one file to write, or --output DIR."
+            )
+        return [Job(given[0], _writable(given[1], given[0], overwrite), alone=True)]
+    sources = list(dict.fromkeys(path for text in given for path in expanded(text)))
+    if not sources:
+        raise InputError("No picture is given: name files, folders or patterns.")
+    if output == STREAM or (Path(output).suffix and not Path(output).is_dir() and not output.endswith(("/", os.sep))):
+        if len(sources) > 1:
+            raise InputError(f"{len(sources)} pictures cannot go into the one file {output}: give a folder.")
+        return [Job(sources[0], _writable(output, sources[0], overwrite), alone=True)]
+    if STREAM in sources:
+        raise InputError("What comes from the standard input has no name: give a file to write, or - for --output.")
+    jobs = [Job(source, str(Path(output) / _named(source)), alone=False) for source in sources]
+    _check_apart(jobs, overwrite)
+    return jobs
+
+
+def expanded(text: str) -> list[str]:
+    """Return the pictures that a text names: a file, `STREAM`, all of a folder, or those that fit a pattern.
+
+    Raises
+    ------
+    InputError
+        If a folder holds no pictures, or a pattern fits none.
+    """
+    from mzsr_lib.imaging import picture_files
+
+    if _is_folder(text):
+        return list(map(str, picture_files.paths_in(text)))
+    if not any(sign in text for sign in "*?[") or os.path.lexists(text):
+        return [text]
+    found = [path for path in sorted(glob.glob(text, recursive=True)) if not _is_folder(path)]  # noqa: PTH207
+    if found:
+        return found
+    raise InputError(f"No file fits the pattern '{text}': look at the folder, and at the ending.")
+
+
+def _is_folder(text: str) -> bool:
+    return os.path.isdir(text)  # noqa: PTH112 (a Path raises for names that cannot be)
+
+
+def _named(source: str) -> str:
+    """Return the file name of a result."""
+    from mzsr_lib.imaging.encoding import FORMATS
+
+    path = Path(source)
+    return path.name if path.suffix.lower() in FORMATS else f"{path.stem}.png"
+
+
+def _check_apart(jobs: list[Job], overwrite: bool) -> None:
+    """Raise `InputError` when two results have one file, or a result that of an input."""
+    targets: dict[str, str] = {}
+    for job in jobs:
+        if (other := targets.setdefault(job.target, job.source)) != job.source:
+            raise InputError(f"{other} and {job.source} would both go into {job.target}: take them one by one.")
+        if not overwrite and _same(job.source, job.target):
+            raise InputError(f"{job.source} would be replaced by its result: give another folder, or --overwrite.")
+
+
+def _same(source: str, target: str) -> bool:
+    try:
+        return os.path.samefile(source, target)  # noqa: PTH121
+    except (OSError, ValueError):
+        return False
+
+
+def _writable(target: str, source: str, overwrite: bool) -> str:
+    """Return the file to write; raise `InputError` when something is there that nobody asked to be replaced.
+
+    With `overwrite` a link stays, and the file that it leads to is replaced.
+    """
+    from mzsr_lib.imaging import picture_files
+
+    if target == STREAM:
+        return target
+    path = picture_files.check_suffix(target)
+    picture_files.check_name(path)
+    if not os.path.lexists(path):
+        return target
+    if not overwrite:
+        what = "the input itself" if _same(source, target) else "a link" if path.is_symlink() else "there already"
+        raise InputError(
+            f"{target} is {what}, and is not replaced unasked: give another name, --overwrite, or, if it is one of the "
+            "pictures, --output DIR."
+        )
+    path = path.resolve()
+    if path.exists():
+        mode = path.stat().st_mode
+        if not stat.S_ISREG(mode):
+            kind = "a folder" if stat.S_ISDIR(mode) else "no ordinary file"
+            raise InputError(f"{target} is {kind}: give the name of a file to write.")
+        if not mode & stat.S_IWUSR:
+            raise InputError(f"{target} is read-only, and stays: give another name, or change its permissions.")
+    return str(path)
+
+
+@dataclass
+class Run:
+    """How pictures are done, one after another, and what is said of them."""
+
+    work: "Upscaling"
+    overwrite: bool = False
+    quality: int | None = None
+    quiet: bool = False
+    json: bool = False
+
+    def __post_init__(self):
+        self.said: set[str] = set()
+
+    def all(self, jobs: list[Job]) -> None:
+        """Do every job; raise what went wrong with one alone, or a `Failure` after several that lists all."""
+        failed: list[tuple[Job, str]] = []
+        shown = None if len(jobs) > 1 and not self.quiet else True
+        for job in tqdm(jobs, "pictures", unit="picture", disable=shown):
+            try:
+                self.report(job, self.one(job))
+            except BrokenPipeError:
+                raise
+            except Exception as error:
+                from mzsr_lib.cli.main import explain
+
+                failed.append((job, explain(error)[0]))
+                if self.json:
+                    self.report(job, {"status": "failed", "error": failed[-1][1]})
+                if job.alone:
+                    raise
+        if failed:
+            for job, reason in failed:
+                self.note(f"{job.source}: {reason}", always=True)
+            raise Failure(f"{len(failed)} of {len(jobs)} pictures could not be done, and are listed above.")
+
+    def one(self, job: Job) -> dict[str, Any]:
+        """Do one job, and return what there is to say of it."""
+        from mzsr_lib.imaging import picture_files
+
+        if not job.alone and not self.overwrite and os.path.lexists(job.target):
+            return {"status": "skipped"}
+        began, notes = time.perf_counter(), []
+        say = self._saying(notes)
+        source = BytesIO(sys.stdin.buffer.read()) if job.source == STREAM else job.source
+        picture = picture_files.read(source, self.work.max_pixels)
+        target = job.target if job.alone else _writable(job.target, job.source, self.overwrite)
+        size = self.work.final_size(picture)
+        if target != STREAM:
+            picture_files.check_output(target, picture, size, self._quality(job))
+        for sentence in (*picture.notes, *(picture_files.lost(target, picture) if target != STREAM else ())):
+            say(sentence)
+        larger = self.work(picture, say)
+        self._write(job, target, larger)
+        if sentence := self.work.off():
+            say(sentence)
+        height, width = larger.image.shape[-2:]
+        facts = {"status": "done", "width": width, "height": height, "method": str(self.work.choice)}
+        return facts | {"seconds": round(time.perf_counter() - began, 3), "notes": notes}
+
+    def _quality(self, job: Job) -> int | None:
+        """Return the quality for a file; of several, only some may have a format that has any."""
+        from mzsr_lib.imaging.encoding import FORMATS
+
+        return self.quality if job.alone or FORMATS[Path(job.target).suffix.lower()].lossy else None
+
+    def _write(self, job: Job, target: str, picture: "Picture") -> None:
+        from mzsr_lib.imaging import encoding, picture_files
+
+        if target != STREAM:
+            picture_files.write(target, picture, self._quality(job))
+            return
+        values = picture_files.to_integers(picture.image, picture.alpha, picture.grey, picture.depth)
+        buffer = BytesIO()
+        encoding.encode(buffer, ".png", values, picture.origin)
+        sys.stdout.buffer.write(buffer.getvalue())
+        sys.stdout.buffer.flush()
+
+    def _saying(self, notes: list[str]) -> Callable[[str], None]:
+        """Return what hears the sentences about a picture: they are kept, and said once."""
+
+        def say(sentence: str) -> None:
+            notes.append(sentence)
+            if sentence not in self.said and not self.json:
+                self.said.add(sentence)
+                self.note(sentence)
+
+        return say
+
+    def note(self, sentence: str, always: bool = False) -> None:
+        """Say something beside the result."""
+        if always or not self.quiet:
+            tqdm.write(sentence, file=sys.stderr)
+
+    def report(self, job: Job, facts: dict[str, Any]) -> None:
+        """Print the line of a picture."""
+        stream = sys.stderr if job.target == STREAM else sys.stdout
+        if self.json:
+            tqdm.write(json_text.dumps({"input": job.source, "output": job.target} | facts), file=stream)
+        elif facts["status"] == "skipped":
+            self.note(f"{job.target} is there already: skipped (--overwrite makes it anew).")
+        elif not self.quiet:
+            tqdm.write(f"{job.target}: {facts['width']} x {facts['height']} px", file=stream)
