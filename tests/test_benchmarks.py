@@ -32,6 +32,7 @@ TINY = {
     "comparison": ("RUNS --methods bicubic", None),
     "estimation": ("LARGE OUTPUT --pictures 2 --searched 1 --scored 1 --part 64", None),
     "kernel_error": ("OUTPUT --data mine --every 5 --size 48 --methods bicubic tikhonov", 2 * (1 + 11 + 1 + 7)),
+    "memory": ("OUTPUT --megapixels 0.01 --methods bicubic", 1),
     "network_input": ("OUTPUT --runs RUNS --data FOLDER --times 2 --patch 16 --kernels g2.0d", None),
     "plus_options": ("OUTPUT --weights mzsr-plus-x2 --data FOLDER --size 48 --only 'one pass'", 5),
     "specialists": (
