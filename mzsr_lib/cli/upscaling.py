@@ -92,7 +92,7 @@ Tile = Annotated[
     ),
 ]
 MaxPixels = Annotated[
-    int, arg(metavar="N", help="Refuse pictures, and results, of more pixels; 50 million take about 3 GB of memory.")
+    int, arg(metavar="N", help="Refuse pictures, and results, of more pixels: they may take more memory than there is.")
 ]
 
 

@@ -267,7 +267,7 @@ class Upscaling:
         if self.register == "input" and any(offset):
             picture = _mapped(picture, partial(_moved, offset=offset))
         if self.size is not None:
-            height, width = fitted(*picture.image.shape[-2:], self.size)
+            height, width = fitted(picture.image.shape[-2], picture.image.shape[-1], self.size)
             picture = _mapped(picture, lambda planes: resize.fit(planes, height, width))
         return picture
 

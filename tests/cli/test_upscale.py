@@ -166,7 +166,7 @@ def test_at_scale_1_a_blur_is_undone(run, method):
     np.save("k.npy", np.outer(*[np.exp(-((np.arange(9) - 4) ** 2) / 2)] * 2))
     from mzsr_lib.imaging import degradation, kernel_files
 
-    blurred = degradation.Degradation(kernel_files.load("k.npy"), 1)(blocks)
+    blurred = degradation.Degradation(kernel_files.parse("k.npy").kernel, 1)(blocks)
     picture_files.save("blurred.png", blurred)
     assert run(f"blurred.png back.png --kernel k.npy --scale 1 --method {method}")[0] == 0
     back = picture_files.load("back.png")
