@@ -37,8 +37,9 @@ def main() -> None:
         for millions in tqdm(arguments.megapixels, unit="size", disable=None):
             lr = Path(folder) / "lr.png"
             picture_files.save(lr, smooth(millions))
-            rows += [measured(lr, millions, method) for method in arguments.methods]
-            files.write_rows(arguments.output, rows)
+            for method in arguments.methods:
+                rows.append(measured(lr, millions, method))
+                files.write_rows(arguments.output, rows)
 
 
 def smooth(millions: float) -> torch.Tensor:

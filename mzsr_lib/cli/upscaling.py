@@ -167,7 +167,7 @@ def planned(given: tuple[str, ...], output: str | None, overwrite: bool = False)
     sources = list(dict.fromkeys(path for text in given for path in expanded(text)))
     if not sources:
         raise InputError("No picture is given: name files, folders or patterns.")
-    if output == STREAM or (Path(output).suffix and not Path(output).is_dir() and not output.endswith(("/", os.sep))):
+    if output == STREAM or _names_a_file(output, len(sources)):
         if len(sources) > 1:
             raise InputError(f"{len(sources)} pictures cannot go into the one file {output}: give a folder.")
         return [Job(sources[0], _writable(output, sources[0], overwrite), alone=True)]
@@ -200,6 +200,16 @@ def expanded(text: str) -> list[str]:
 
 def _is_folder(text: str) -> bool:
     return os.path.isdir(text)  # noqa: PTH112 (a Path raises for names that cannot be)
+
+
+def _names_a_file(output: str, count: int) -> bool:
+    """Say whether a text is meant as a file: it ends like a picture, or, for one picture alone, like any file."""
+    from mzsr_lib.imaging.encoding import FORMATS
+
+    suffix = Path(output).suffix.lower()
+    if _is_folder(output) or output.endswith(("/", os.sep)):
+        return False
+    return suffix in FORMATS or (count == 1 and bool(suffix))
 
 
 def _named(source: str) -> str:

@@ -75,6 +75,7 @@ def test_what_is_done_is_skipped_until_it_is_asked_for(run):
     assert (code, out) == (0, "out/2.png: 30 x 28 px\n") and err.count("skipped") == 2
     assert {path: path.stat().st_mtime_ns for path in before} == before
     assert run(f"in --output out {PLAIN} --overwrite")[1].count(" px") == 3
+    assert run(f"in --output out.v2 {PLAIN}")[1].count("out.v2/") == 3
     assert all(path.stat().st_mtime_ns != then for path, then in before.items())
 
 
@@ -198,6 +199,14 @@ def test_a_result_lies_where_it_is_asked_to(run, scale, method):
         assert run(line)[0] == 0
         off = moved if register == "input" or method == "bicubic" else 0
         close(centroid(f"{register}.png"), (13 * scale + off, 11 * scale + off), 0.05)
+
+
+def test_a_kernel_with_its_mass_off_the_centre_puts_the_result_where_the_input_lies(run):
+    y, x = np.mgrid[:17, :17] - 8.5  # as KernelGAN has it at scale 2
+    np.save("off.npy", np.exp(-(x**2 + y**2) / 4))
+    small("a.png", 8)
+    code, _, err = run("a.png b.png --kernel off.npy --method tikhonov")
+    assert code == 0 and "0.5 px, (scale - 1) / 2" in err and "--register" not in err
 
 
 def test_pieces_give_what_the_whole_gives(run):
