@@ -56,7 +56,8 @@ def measured(lr: Path, millions: float, method: str) -> dict[str, object]:
     began = time.perf_counter()
     child = subprocess.Popen(command)
     _, status, used = os.wait4(child.pid, 0)
-    if status:
+    child.returncode = os.waitstatus_to_exitcode(status)  # it was waited for here, and not by its object
+    if child.returncode:
         raise files.Failure(f"{method} failed at {millions:g} million pixels.")
     seconds = time.perf_counter() - began
     return {
