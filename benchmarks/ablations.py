@@ -10,7 +10,6 @@ in the output is skipped, and each is added as soon as it is done, so a run that
 
 import argparse
 import datetime
-import json
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
@@ -170,7 +169,7 @@ def measure(
 
 
 def _log(folder: str | Path) -> list[dict]:
-    return [json.loads(line) for line in (Path(folder) / "log.jsonl").read_text().splitlines()]
+    return logs.read(Path(folder) / "log.jsonl")
 
 
 def _scores(network: SRNetwork, config: MetaTrainConfig, pictures: list, degradations: list) -> dict[str, float]:

@@ -9,7 +9,6 @@ photographs, with each of the paper's settings.
 
 import argparse
 import datetime
-import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -53,7 +52,7 @@ def main() -> None:
 
 
 def _log(folder: Path) -> list[dict]:
-    return [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
+    return logs.read(folder / "log.jsonl")
 
 
 def _row(kind: str, setting: str, step: int, psnr: float, provenance: dict) -> dict:

@@ -8,7 +8,9 @@ import contextlib
 import errno
 import functools
 import io
+import itertools
 import os
+import re
 import sys
 import traceback
 from collections.abc import Callable, Mapping, Sequence
@@ -66,6 +68,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def guarded(work: Callable[[], None]) -> int:
     """Do the work and return the exit code: what goes wrong becomes one sentence on stderr."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # names with any character can be shown on any terminal
+            stream.reconfigure(errors="backslashreplace")
     try:
         work()
         sys.stdout.flush()
@@ -84,9 +89,9 @@ def parse(words: list[str]) -> Callable[[], None]:
     Raises
     ------
     InputError
-        If the settings of a training cannot be.
+        If the words are wrong, or the settings of a training cannot be.
     SystemExit
-        After help was shown, or what is wrong with the words: tyro says that.
+        After help was shown.
     """
     if words == ["--version"]:
         return lambda: print(f"mzsr {__version__}")
@@ -99,9 +104,19 @@ def parse(words: list[str]) -> Callable[[], None]:
         while cause := cause.__context__:
             if isinstance(cause, InputError):
                 raise cause from None
-        if _speaks():
-            sys.stderr.write(complaint.getvalue())
+        if stop.code:
+            raise InputError(_unframed(complaint.getvalue())) from None
         raise
+
+
+def _unframed(complaint: str) -> str:
+    """Return what tyro says in a drawn frame as plain text: what is wrong, and whose help to read."""
+    lines = [line[2:].rstrip("│| ") for line in complaint.splitlines()[1:]]
+    # The first part, up to a blank or drawn line, without the help of single flags, which stands further in.
+    part = itertools.takewhile(lambda line: line.strip("─- "), lines)
+    what = " ".join(line.strip() for line in part if not line.startswith(" " * 8)).rstrip(".")
+    *_, command = re.findall(r"mzsr[a-z -]* --help", complaint) or ["mzsr --help"]
+    return f"{what[:1].upper()}{what[1:]}. See {command}."
 
 
 def application(named: Sequence[str] = ()) -> SubcommandApp:
