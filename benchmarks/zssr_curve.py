@@ -79,7 +79,9 @@ def main() -> None:
     where = f"commit {files.git_commit()}, {datetime.date.today().isoformat()}, device cpu, torch {torch.__version__}"
     files.write_rows(arguments.output, rows)
     text = arguments.output.read_text(encoding="utf-8")
-    arguments.output.write_text(f"# ZSSR on one picture, benchmarks/zssr_curve.py: {about}\n# {where}\n{text}", encoding="utf-8")
+    arguments.output.write_text(
+        f"# ZSSR on one picture, benchmarks/zssr_curve.py: {about}\n# {where}\n{text}", encoding="utf-8"
+    )
 
 
 if __name__ == "__main__":

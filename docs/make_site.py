@@ -56,7 +56,7 @@ def lay_out(source: Path) -> None:
 
 def copy(path: Path, source: Path) -> None:
     """Copy a page and the files of the project that it links to; a link to a folder leads to what describes it."""
-    text = path.read_text()
+    text = path.read_text(encoding="utf-8")
     pages_of = json.loads(text)["cells"] if path.suffix == ".ipynb" else [{"source": text}]
     for name in LINK.findall("\n".join("".join(part["source"]) for part in pages_of)):
         linked = (path.parent / name).resolve()

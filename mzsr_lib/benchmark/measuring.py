@@ -235,7 +235,7 @@ def described(method: Method) -> Row:
     """Return the columns that tell methods apart: name, updates, agreement, seed, weights and their hash."""
     digest = weights.fingerprint(method.weights) if method.weights else ""
     facts = {"method": method.name, "steps": method.steps, "agree": "yes" if method.agree else "no"}
-    return facts | {"seed": method.options.seed, "weights": method.weights, "weights_hash": digest}
+    return facts | {"seed": method.options.seed, "weights": printable(method.weights), "weights_hash": digest}
 
 
 def in_folder(

@@ -110,7 +110,10 @@ MISTYPED = [
     ("data", "{list, fetch}"),
     ("degrade GIVEN/good.png lr.png", "Missing from mzsr degrade: --kernel KERNEL. See mzsr degrade --help"),
     ("degrade GIVEN/good.png lr.png --kernel g2.0d --scale two", "'two'"),
-    ("degrade GIVEN/good.png lr.png --kernel g2.0d --scale 5", "Invalid choice '5' for argument '--scale'. Expected one of ('2', '3', '4')"),
+    (
+        "degrade GIVEN/good.png lr.png --kernel g2.0d --scale 5",
+        "Invalid choice '5' for argument '--scale'. Expected one of ('2', '3', '4')",
+    ),
     ("degrade GIVEN/good.png lr.png --kernel g2.0d --skale 2", "--skale"),
     ("degrade GIVEN/good.png lr.png --kernel g2.0d --mode nearest", "'nearest'"),
     ("evaluate GIVEN/many --kernel g2.0d --steps 1 b", "--steps"),
@@ -514,7 +517,7 @@ def test_any_name_does_in_a_plain_locale(given, tmp_path):
     done = subprocess_of("evaluate", str(folder), *words, "--output", str(folder / f"{NAME}.csv"), **plain)
     assert (done.returncode, done.stderr) == (0, "")
     [row] = files.read_rows(folder / f"{NAME}.csv")
-    assert row["image"] == NAME and row["dataset"] == NAME
+    assert (row["image"], row["dataset"]) == (f"{NAME}.png", NAME)
 
 
 def test_help_does_not_wait_for_torch():

@@ -123,7 +123,7 @@ def test_two_inputs_of_one_name_do_not_share_a_result(run):
 
 def test_scripts_get_a_line_of_json_a_picture(run):
     small("in/0.png")
-    Path("in/1.png").write_text("no picture")
+    Path("in/1.png").write_text("no picture", encoding="utf-8")
     code, out, _ = run("in --output out --method aligned --json")
     first, second = map(json.loads, out.splitlines())
     assert code == 1 and (first["status"], first["width"], first["height"]) == ("done", 30, 24)

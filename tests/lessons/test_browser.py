@@ -98,7 +98,7 @@ def answering(address: str, server: subprocess.Popen, log: Path) -> str:
                 return address
         except OSError:
             time.sleep(0.1)
-    pytest.fail(f"JupyterLab did not start:\n{log.read_text()}")
+    pytest.fail(f"JupyterLab did not start:\n{log.read_text(encoding='utf-8')}")
 
 
 def stop(server: subprocess.Popen) -> None:

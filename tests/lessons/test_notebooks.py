@@ -98,9 +98,9 @@ def order(clone: Path) -> list[str]:
 
 def edited(source: Path, target: Path, old: str, new: str) -> Path:
     """Copy a notebook with one piece of its text replaced."""
-    text = source.read_text()
+    text = source.read_text(encoding="utf-8")
     assert text.count(old) == 1
-    target.write_text(text.replace(old, new))
+    target.write_text(text.replace(old, new), encoding="utf-8")
     return target
 
 
