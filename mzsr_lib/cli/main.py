@@ -112,7 +112,7 @@ def parse(words: list[str]) -> Callable[[], None]:
 def _unframed(complaint: str) -> str:
     """Return what tyro says in a drawn frame as plain text: what is wrong, and whose help to read."""
     lines = [line[2:].rstrip("│| ") for line in complaint.splitlines()[1:]]
-    # After the title, which has a line under it on a plain terminal, the first part, up to a blank or drawn line, without
+    # After the title (and the line under it on a plain terminal) the first part, up to a blank or drawn line, without
     # the help of single flags, which stands further in.
     rest = itertools.dropwhile(lambda line: not line.strip("─- "), lines)
     part = itertools.takewhile(lambda line: line.strip("─- "), rest)

@@ -301,7 +301,7 @@ def heat_map(
     drawn = axes.imshow(numbers, cmap=COLOUR_MAP, aspect="auto", interpolation="nearest")
     for y, line in enumerate(numbers):
         for x, number in enumerate(line):
-            ink = ink_on(to_hex(drawn.to_rgba(number)))
+            ink = ink_on(to_hex(drawn.cmap(float(drawn.norm(number)))))
             axes.text(x, y, f"{number:.{digits}f}", ha="center", va="center", color=ink, fontsize=FONT_SIZE)
     axes.set(xticks=range(across), xticklabels=columns, yticks=range(down), yticklabels=rows)
     axes.set(xlabel=xlabel, ylabel=ylabel)
