@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.colors import to_hex
 from matplotlib.patches import Rectangle
@@ -298,10 +299,11 @@ def heat_map(
     box = (left / width, bottom / height, across * CELL[0] / width, down * CELL[1] / height)
     axes = figure.add_axes(box)
     numbers = values.detach().cpu().double().numpy()
-    drawn = axes.imshow(numbers, cmap=COLOUR_MAP, aspect="auto", interpolation="nearest")
+    axes.imshow(numbers, cmap=COLOUR_MAP, aspect="auto", interpolation="nearest")
+    shade, low, spread = colormaps[COLOUR_MAP], float(numbers.min()), float(np.ptp(numbers)) or 1.0
     for y, line in enumerate(numbers):
         for x, number in enumerate(line):
-            ink = ink_on(to_hex(drawn.cmap(float(drawn.norm(number)))))
+            ink = ink_on(to_hex(shade((float(number) - low) / spread)))
             axes.text(x, y, f"{number:.{digits}f}", ha="center", va="center", color=ink, fontsize=FONT_SIZE)
     axes.set(xticks=range(across), xticklabels=columns, yticks=range(down), yticklabels=rows)
     axes.set(xlabel=xlabel, ylabel=ylabel)
