@@ -31,7 +31,7 @@ from mzsr_lib.mzsr.meta_training import MetaTrainConfig
 from mzsr_lib.mzsr.networks import SRNetwork, parameter_count
 from mzsr_lib.mzsr.pretraining import PretrainConfig
 from mzsr_lib.shapes import OtherImages
-from mzsr_lib.training import presets, stages
+from mzsr_lib.training import logs, presets, stages
 
 CHANNELS, LAYERS = 32, 6
 UPDATES = 400  # of the base, by default; what they cost is the budget of every variant, and of the pre-training

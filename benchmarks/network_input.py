@@ -19,7 +19,7 @@ from mzsr_lib.imaging import images, kernels, metrics, photographs
 from mzsr_lib.imaging.degradation import from_setting
 from mzsr_lib.models import weights
 from mzsr_lib.mzsr import adaptation
-from mzsr_lib.training import presets, stages
+from mzsr_lib.training import logs, presets, stages
 
 PLUS = presets.pretrain_plus()
 KINDS = {
