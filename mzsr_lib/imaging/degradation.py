@@ -9,7 +9,7 @@ from torch.nn import functional as F
 
 from mzsr_lib import fields
 from mzsr_lib.files import InputError
-from mzsr_lib.imaging import resize
+from mzsr_lib.imaging import images, resize
 from mzsr_lib.imaging.images import check_scale, crop_to_multiple, round_to_8_bits
 from mzsr_lib.imaging.kernels import KernelPrior, Mode, OneKernel, Setting, moments
 from mzsr_lib.imaging.resize import downscale, pad_symmetric
@@ -115,7 +115,7 @@ class Degradation:
                 "moved back, so that the result is in register."
             )
         return (
-            f"The kernel's mass lies {x:.1f} px right of and {y:.1f} px below its centre: networks trained with "
+            f"The kernel's mass lies {images.beside(x, y)} its centre: networks trained with "
             "centred kernels are told it centred, and their pictures are moved back, so that the result is in register."
         )
 

@@ -79,3 +79,15 @@ def centre_crop(image: Planes, size: int, scale: int) -> OtherPlanes:
     height, width = (min(size, s) // scale * scale for s in image.shape[-2:])
     top, left = (image.shape[-2] - height) // 2, (image.shape[-1] - width) // 2
     return image[..., top : top + height, left : left + width]
+
+
+def beside(right: float, below: float) -> str:
+    """Return in words where something lies that is so many px right of and below something else.
+
+    Examples
+    --------
+    >>> beside(-0.5, 1)
+    '0.5 px left of and 1 px below'
+    """
+    across, down = "left" if right < 0 else "right", "above" if below < 0 else "below"
+    return f"{abs(right):.3g} px {across} of and {abs(below):.3g} px {down}"

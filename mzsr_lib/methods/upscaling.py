@@ -216,8 +216,8 @@ class Upscaling:
         if self.register == "input" or max(abs(across), abs(down)) < OFF_CENTRE:
             return None
         return (
-            f"The result lies {across:.3g} px to the left of and {down:.3g} px above an ordinary enlargement, since "
-            "pixels were kept as they were sampled: --register input moves it there."
+            f"The result lies {images.beside(-across, -down)} an ordinary enlargement, since pixels were kept as they "
+            "were sampled: --register input moves it there."
         )
 
     def _offset(self, degradation: Degradation) -> tuple[float, float]:

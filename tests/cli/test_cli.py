@@ -243,7 +243,7 @@ def test_upscale_loses_nothing_of_an_odd_size(run, scale):
 
 
 OFF = (
-    "The result lies 0.5 px to the left of and 0.5 px above an ordinary enlargement, since pixels were kept as they "
+    "The result lies 0.5 px left of and 0.5 px above an ordinary enlargement, since pixels were kept as they "
     "were sampled: --register input moves it there.\n"
 )
 
