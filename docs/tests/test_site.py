@@ -112,7 +112,10 @@ def test_a_page_loads_whole_and_fits_every_width(name, browser, address):
         page.emulate_media(color_scheme=theme)
         page.set_viewport_size({"width": width, "height": 900})
         page.wait_for_function(f"document.documentElement.dataset.theme === '{theme}'")
-        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), f"scrolls sideways at {width} px"
+        try:
+            page.wait_for_function("document.documentElement.scrollWidth <= innerWidth", timeout=5000)
+        except sync_api.TimeoutError:
+            pytest.fail(f"scrolls sideways at {width} px")
     loaded = """Promise.all([...document.images].map(image => { image.loading = 'eager';
         return image.decode().then(() => null, () => image.src); })).then(found => found.filter(Boolean))"""
     assert page.evaluate(loaded) == []
