@@ -315,10 +315,13 @@ def key_of(row: Mapping, columns: Sequence[str] = IDENTITY) -> Key:
     return tuple(str(row.get(column, "")) for column in columns)
 
 
-def table_of(rows: Iterable[Mapping]) -> Rows:
-    """Return rows, from `Job.measure` or read as text, as a table: numbers are numbers, and the rest is text."""
+def table_of(rows: Iterable[Mapping], head: Iterable[str] = COLUMNS) -> Rows:
+    """Return rows, from `Job.measure` or read as text, as a table: numbers are numbers, and the rest is text.
+
+    Without any row it has the columns of `head`.
+    """
     whole = [completed(row) for row in rows]
-    table = pd.DataFrame(whole, columns=None if whole else COLUMNS)
+    table = pd.DataFrame(whole, columns=None if whole else list(completed(dict.fromkeys(head, ""))))
     return table.astype({name: NUMBERS.get(name, str) for name in table})
 
 
@@ -377,7 +380,7 @@ def read(path: str | Path, needed: Sequence[str] = COLUMNS) -> Rows:
         wrong = problem(rows[-1]) if len(line) == len(head) else f"it has {len(line)} values for {len(head)} columns"
         if wrong:
             raise InputError(f"{path} is damaged in line {number} ({wrong}): mend or delete that line.")
-    return table_of(rows) if rows else pd.DataFrame(columns=list(completed(dict.fromkeys(head, ""))))
+    return table_of(rows, head)
 
 
 def write(path: str | Path, table: Rows) -> None:
