@@ -16,6 +16,7 @@ COMPARED_SHARE = 1 / 3  # of the code cells must show text that nbval compares
 COMPARED_LEAST = 3  # cells
 MOST_IGNORED = 2  # cells whose output may be exempt
 LARGEST = 1_000_000  # bytes
+WIDEST = 7  # columns of a table that a cell shows; more are not read side by side
 IGNORE = "nbval-ignore-output"
 STANDS_FOR_SOMETHING = re.compile(r"\[?<[\w. ]+( size | at | object)[^>]*>\]?")  # <Figure size 640x480 ...>
 CLOSING = ["Exercises", "Questions to test yourself", "What you can do now", "References"]
@@ -35,6 +36,7 @@ def problems(path: Path) -> list[str]:
         *_file(path, notebook),
         *_outputs(code),
         *_comparison(code),
+        *_tables(code),
         *_parameters(code),
         *_lengths(notebook.cells, code),
         *_links(path, notebook.cells),
@@ -87,6 +89,12 @@ def _comparison(code):
     yield len(ignored) <= MOST_IGNORED, f"{len(ignored)} cells are exempt from comparison."
     forbidden = FORBIDDEN & {tag for cell in code for tag in tags(cell)}
     yield not forbidden, f"These tags are not used here: {', '.join(sorted(forbidden))}."
+
+
+def _tables(code):
+    shown = [output.data.get("text/markdown", "") for cell in code for output in cell.outputs if "data" in output]
+    widths = [line.count("|") - 1 for text in shown for line in text.splitlines() if line.startswith("|")]
+    yield max(widths, default=0) <= WIDEST, f"A table has {max(widths, default=0)} columns."
 
 
 def _parameters(code):

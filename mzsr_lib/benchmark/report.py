@@ -90,6 +90,30 @@ def _numbers(names: tuple[str, str], line: Rows, columns: Sequence[Column], meas
     return [*map(text, columns), *("-" if value is None else f"{value:.{DIGITS[measure]}f}" for value in theirs)]
 
 
+def beside(rows: Rows, columns: Sequence[Column], scale: int = 2) -> str:
+    """Return a narrow Markdown table of PSNR (dB): a line a setting, and the paper's number right beside ours.
+
+    Parameters
+    ----------
+    rows
+        See `measuring.read`.
+    columns
+        Methods to show; one that the paper prints for any of the settings has the paper's column to its right.
+    scale
+        2, 3 or 4: rows of other scales are left out.
+    """
+    found = cells(rows, scale)
+    printed = {column for column in columns if found.loc[found["column"] == column, "published_psnr"].notna().any()}
+    shown = []
+    for names, line in found.groupby(["dataset", "kernel"], sort=False):
+        values = line.drop_duplicates("column").set_index("column")[["psnr", "published_psnr"]].reindex(columns)
+        both = [value for column in columns for value in values.loc[column].tolist()[: 1 + (column in printed)]]
+        shown.append([", ".join(names), *("-" if pd.isna(value) else f"{value:.2f}" for value in both)])
+    heads = [text for c in columns for text in (c.title, *(["paper"] if c in printed else []))]
+    table = pd.DataFrame(shown, columns=["PSNR (dB)", *heads])
+    return table.to_markdown(index=False, disable_numparse=True, colalign=["left", *["right"] * len(heads)])
+
+
 def other_weights(rows: Rows, scale: int) -> str:
     """Return a sentence that names the weights of those columns whose method has none of its own for the scale."""
     found = {}

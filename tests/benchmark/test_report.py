@@ -56,6 +56,14 @@ def test_a_line_has_ours_beside_the_papers():
     assert line == ["Set5", "g2.0d", "28.73", "35.00", "35.05", "36.90", "35.20", "36.05"]
 
 
+def test_a_narrow_table_has_the_papers_number_right_beside_ours():
+    columns = [tables.Column("mzsr-plus"), tables.Column("mzsr", 10), tables.Column("zssr", 3000)]
+    header, _, _, line, *more = map(cells_of, report.beside(table_of(ROWS), columns).splitlines())
+    assert header == ["PSNR (dB)", "MZSR-plus", "MZSR 10", "paper", "ZSSR"]
+    assert line == ["Set5, g2.0d", "36.90", "35.05", "36.05", "-"]
+    assert more[-1] == ["my-pictures, mine", "-", "-", "-", "-"]
+
+
 def test_few_columns_stand_beside_each_other_and_agreement_is_in_the_whole_tables():
     more = [row(method="blind", psnr=31), row(method="blind", psnr=33, agree="yes"), row(method="tikhonov", psnr=34)]
     more += [row(method="mzsr", steps=10, psnr=36, agree="yes"), row(method="zssr", steps=3000, psnr=35)]

@@ -1,0 +1,91 @@
+"""What the pages say in words is what the numbers say that they stand on."""
+
+from pathlib import Path
+
+import nbformat
+import pytest
+import torch
+
+from mzsr_lib.benchmark import measuring, published, selfcheck
+from mzsr_lib.imaging import degradation, kernels, restoration
+
+ROOT = Path(__file__).resolve().parents[2]
+CURVES = ROOT / "results" / "curves"
+
+
+def text(number: str) -> str:
+    """Return the Markdown of a page, each run of white space one space."""
+    (path,) = (ROOT / "notebooks").glob(f"{number}_*.ipynb")
+    cells = nbformat.read(path, as_version=4).cells
+    return " ".join(" ".join(cell.source for cell in cells if cell.cell_type == "markdown").split())
+
+
+def output(number: str, of: str) -> str:
+    """Return what the cells of a page print whose code holds a text."""
+    (path,) = (ROOT / "notebooks").glob(f"{number}_*.ipynb")
+    cells = [cell for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "code" and of in cell.source]
+    return "".join(out.get("text", "") for cell in cells for out in cell.outputs)
+
+
+@pytest.fixture(scope="module")
+def told():
+    """PSNR by how far a told width is off (per cent) of MZSR after ten updates, and of the blind network."""
+    rows = measuring.read(CURVES / "kernel_error.csv", ("sweep", "error"))
+    rows = rows[(rows["sweep"] == "width") & (rows["agree"] == "no")]
+    mzsr = rows[(rows["method"] == "mzsr") & (rows["steps"] == 10)].groupby("error")["psnr"].mean()
+    return {int(error): psnr for error, psnr in mzsr.items()}, rows[rows["method"] == "blind"]["psnr"].mean()
+
+
+@pytest.mark.parametrize("number", ["08", "11"])
+def test_of_two_equal_mistakes_the_narrower_is_milder_and_in_doubt_the_blind_network_is_named(told, number):
+    mzsr, blind = told
+    assert all(mzsr[-off] > mzsr[off] for off in (10, 20, 30, 40, 50))
+    assert mzsr[-20] > blind > mzsr[-30], "page 11 says where the blind network becomes as good"
+    assert "milder" in text(number) and "blind" in text(number)
+    assert "In doubt take the narrower" not in text(number)
+    assert "in doubt tell the smaller" not in text(number)
+
+
+def test_the_row_that_the_check_excepts_is_in_no_comparison_with_the_paper():
+    (place,) = selfcheck.EXCEPTIONS
+    dataset, kernel, _ = place
+    assert dataset.upper() not in {
+        line.split()[0] for line in output("10", "plus.itertuples").splitlines() if kernel in line
+    }
+    ours, theirs = 0.702, published.lookup(dataset, kernel, 2, "bicubic", 0)
+    rows = measuring.read(ROOT / "results" / "rows.csv").query(
+        "dataset == @dataset and kernel == @kernel and method == 'bicubic' and scale == 2"
+    )
+    assert rows["ssim"].mean() == pytest.approx(ours, abs=5e-4)
+    assert f"({theirs.ssim:.3f}, and bicubic gives {ours})" in text("10")
+    assert "slip" not in text("10") and "printed number is probably wrong" not in text("10")
+
+
+def test_the_kernel_outside_the_papers_prior_is_where_zssr_wins_in_its_tables():
+    assert "on all three data sets (on Set5 34.29 against 33.74 dB)" in text("02")
+    for kernel in ("g0.2d", "g2.0d", "gani_d", "g1.3b"):
+        above = [
+            published.lookup(name, kernel, 2, "zssr", None).psnr > published.lookup(name, kernel, 2, "mzsr", 10).psnr
+            for name in ("set5", "bsd100", "urban100")
+        ]
+        assert all(above) == (kernel == "g0.2d")
+
+
+def test_the_picture_of_a_point_is_the_kernel_turned_by_half_a_turn():
+    kernel = torch.rand(7, 7, generator=torch.Generator().manual_seed(0))
+    point = torch.zeros(1, 1, 15, 15)
+    point[..., 7, 7] = 1
+    assert torch.equal(degradation.blur(point, kernel)[0, 0, 4:11, 4:11].flip(0, 1), kernel)
+    for number in ("02", "11"):
+        assert "turned by half a turn" in text(number).replace("*", "")
+    assert "turn it by half a turn, and give it to" in text("02")
+
+
+def test_bicubic_shrinking_blurs_as_page_02_says():
+    kernel = restoration.composite_kernel(degradation.from_setting(kernels.named()["bicubic"]))
+    left = restoration.transfer_function(kernel, 256, 256)[0].abs().tolist()
+    gaussian = torch.exp(-2 * torch.pi**2 * 0.585 * (torch.arange(129) / 256) ** 2).tolist()
+    assert left[64] == pytest.approx(0.49, abs=0.005)
+    assert left[64] == pytest.approx(gaussian[64], abs=0.005)
+    assert left[32] > gaussian[32] and left[96] < gaussian[96]
+    assert "as a Gaussian of" in text("02")
