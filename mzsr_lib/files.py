@@ -5,6 +5,7 @@ import csv
 import hashlib
 import json
 import os
+import stat
 import subprocess
 import tempfile
 from collections.abc import Iterable, Iterator
@@ -40,20 +41,20 @@ class Failure(RuntimeError):
 def atomic_path(path: str | Path) -> Iterator[Path]:
     """Give a temporary file beside `path`; rename it to `path` on success, remove it on failure.
 
-    A reader of `path` therefore sees the old file or the new one, never half of one.
+    A reader of `path` therefore sees the old file or the new one, never half of one. A link stays a link.
 
     Parameters
     ----------
     path
-        The file to write. Its folder is made when it is missing.
+        The file to write, see `destination`. Its folder is made when it is missing.
 
     Raises
     ------
     InputError
-        If the folder cannot be made or written.
+        If the folder cannot be made or written, or what is there may not be replaced.
     """
-    path = Path(path)
-    check_writable(path)
+    path = check_writable(path)
+    _make(path.parent)
     # Not the name itself: with it and more, the name of the temporary file could be too long.
     start = f".mzsr-{hashlib.sha256(os.fsencode(path.name)).hexdigest()[:12]}-"
     _remove_leftovers(path.parent, start)
@@ -110,6 +111,7 @@ def locked(folder: str | Path) -> Iterator[None]:
     """
     folder = Path(folder)
     check_writable(folder / "file")
+    _make(folder)
     if fcntl is None:
         yield
         return
@@ -122,22 +124,57 @@ def locked(folder: str | Path) -> Iterator[None]:
         os.close(descriptor)
 
 
-def check_writable(path: str | Path) -> None:
-    """Make the folder of `path` and raise `InputError` when a file cannot be written there.
+def destination(path: str | Path) -> Path:
+    """Return the file that is written under a name: where a link leads, if it is one.
 
-    Commands call this before long work, so that an hour is not spent on a result with no place to go.
+    Raises
+    ------
+    InputError
+        If what is there is a folder, a pipe or a device, or read-only, or the name cannot be one.
     """
-    path = Path(path)
     try:
-        folder = path.is_dir()
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=path.parent), contextlib.suppress(FileNotFoundError):
-            os.lstat(path)  # for a name that cannot be
+        real = Path(os.path.realpath(path))  # a Path raises for links that lead to themselves
+        mode = real.stat().st_mode
+    except FileNotFoundError:
+        return real
     except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise InputError(f"Cannot write {path} ({reason}): choose another place for the output.") from None
-    if folder:
-        raise InputError(f"{path} is a folder: give the name of a file to write.")
+        raise _not_writable(path, error) from None
+    if not stat.S_ISREG(mode):
+        kind = "a folder" if stat.S_ISDIR(mode) else "no ordinary file"
+        raise InputError(f"{path} is {kind}: give the name of a file to write.")
+    if not mode & stat.S_IWUSR:
+        raise InputError(f"{path} is read-only, and stays: give another name, or change its permissions.")
+    return real
+
+
+def check_writable(path: str | Path) -> Path:
+    """Return the `destination` of a file; raise `InputError` when it, or its folder, cannot be written there.
+
+    Commands call this before long work, so that an hour is not spent on a result with no place to go. Nothing is made.
+    """
+    real = destination(path)
+    try:
+        with tempfile.TemporaryFile(dir=folder_of(real)):
+            return real
+    except (OSError, ValueError) as error:
+        raise _not_writable(path, error) from None
+
+
+def _make(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise _not_writable(folder, error) from None
+
+
+def folder_of(path: Path) -> Path:
+    """Return the innermost folder of a path that exists."""
+    return next(folder for folder in path.parents if folder.is_dir())
+
+
+def _not_writable(path: str | Path, error: Exception) -> InputError:
+    reason = getattr(error, "strerror", None) or error
+    return InputError(f"Cannot write {path} ({reason}): choose another place for the output.")
 
 
 def existing_folder(path: str | Path) -> Path:

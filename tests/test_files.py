@@ -109,9 +109,28 @@ def test_a_place_below_a_file_cannot_be_written(tmp_path, name):
         files.check_writable(tmp_path / "file" / name)
 
 
-def test_checking_leaves_no_file(tmp_path):
-    files.check_writable(tmp_path / "a" / "out.txt")
-    assert list((tmp_path / "a").iterdir()) == []
+def test_checking_leaves_neither_file_nor_folder(tmp_path):
+    files.check_writable(tmp_path / "a" / "b" / "out.txt")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_only_an_ordinary_file_is_replaced_and_a_link_stays_one(tmp_path):
+    (tmp_path / "deep").mkdir()
+    for name, target in (("link", "deep/file"), ("round", "round")):
+        (tmp_path / name).symlink_to(target)
+    for text in ("new", "newer"):
+        with files.atomic_path(tmp_path / "link") as temporary:
+            temporary.write_text(text)
+        assert (tmp_path / "link").is_symlink() and (tmp_path / "deep" / "file").read_text() == text
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "locked").write_text("kept")
+    (tmp_path / "locked").chmod(0o444)
+    refused = {"pipe": "no ordinary file", "locked": "read-only", "round": "Cannot write", "deep": "is a folder"}
+    for name, part in refused.items():
+        with pytest.raises(InputError, match=part), files.atomic_path(tmp_path / name) as temporary:
+            temporary.write_text("lost")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["deep", "link", "locked", "pipe", "round"]
+    assert (tmp_path / "locked").read_text() == "kept"
 
 
 def test_a_folder_is_a_folder(tmp_path):

@@ -103,7 +103,8 @@ def continued(
 ) -> Rows:
     """Measure what a file of rows lacks, write the file after every job, and return the rows of the jobs.
 
-    Rows of other jobs stay; those of the same place with other weights, pictures or seed are replaced.
+    Rows of other jobs stay; those of the same place with other weights, pictures, seed or precision
+    are replaced.
 
     Parameters
     ----------
@@ -127,11 +128,11 @@ def continued(
     wanted = {job.key for job in jobs}
     places = {measuring.key_of(job.facts, place) for job in jobs}
     rows: dict[Key, Row] = {}
-    known = measuring.read(path, (*COLUMNS, *columns)).to_dict("records") if path and Path(path).exists() else []
-    for row in known:
-        key = measuring.key_of(row, identity)
-        if key in wanted or measuring.key_of(row, place) not in places:
-            rows[key] = row
+    there = measuring.read(path, (*COLUMNS, *columns)).to_dict("records") if path and Path(path).exists() else []
+    for row in there:
+        keys = measuring.keys_of(row, identity)
+        if not wanted.isdisjoint(keys) or measuring.key_of(row, place) not in places:
+            rows[keys[0]] = row
     failed: list[Failure] = []
 
     def keep(row: Row) -> None:
@@ -144,10 +145,12 @@ def continued(
             failed.append(error)
 
     def found() -> Rows:
-        return measuring.table_of(rows[key] for key in dict.fromkeys(job.key for job in jobs) if key in rows)
+        known = measuring.finishing(rows.values(), identity)
+        return measuring.table_of(known[key] for key in dict.fromkeys(job.key for job in jobs) if key in known)
 
     try:
-        measure([job for job in jobs if job.key not in rows], keep, progress=progress)
+        known = measuring.finishing(rows.values(), identity)
+        measure([job for job in jobs if job.key not in known], keep, progress=progress)
     except KeyboardInterrupt:
         show(found())
         raise

@@ -18,6 +18,7 @@ from mzsr_lib.benchmark import datasets
 from mzsr_lib.fields import Range
 from mzsr_lib.files import Failure, InputError, atomic_path, git_commit, printable
 from mzsr_lib.imaging import images, kernel_files, kernels, metrics, picture_files
+from mzsr_lib.imaging.decoding import MAX_PIXELS
 from mzsr_lib.imaging.degradation import MODES, Degradation, from_setting
 from mzsr_lib.imaging.kernels import Mode, Setting
 from mzsr_lib.methods.catalogue import ENTRIES
@@ -47,13 +48,16 @@ OUTCOMES = ("passed", "exception", "failed", "not-applicable")
 RANGES = {"scale": Range(1, 4), "steps": Range(0), "psnr": Range(), "ssim": Range(-1, 1.001), "seconds": Range(0)}
 WORDS = {"mode": MODES, "agree": ("yes", "no"), "precision": tuple(PRECISIONS), "selfcheck": OUTCOMES}
 
+AUTO = "auto"  # a precision that is left to the device: rows in any finish the job
+
 # What rows that were written before there was such a column mean; see `completed`.
 MEANT = {"agree": "no", "precision": "float32"}
 
 # Rows that agree in these are averaged.
 GROUP = ("dataset", "kernel", "mode", "scale", "method", "steps", "agree", "weights")
-# What tells one version of what has a name from another: pictures, weights, the chance.
-VERSIONS = ("image_hash", "weights_hash", "seed")
+# What tells one version of what has a name from another: pictures, and how it was computed: weights, chance, precision.
+COMPUTED = ("weights_hash", "seed", "precision")
+VERSIONS = ("image_hash", *COMPUTED)
 # A measured row with the same values is the same job, finished. Every input counts by its content, not by its name.
 IDENTITY = (*GROUP, "image", "kernel_hash", *VERSIONS)
 PLACE = tuple(name for name in IDENTITY if name not in (*VERSIONS, "weights"))
@@ -125,8 +129,9 @@ class Job:
 
     @property
     def key(self) -> Key:
-        """What tells whether it is finished, see `IDENTITY`."""
-        return key_of(self.facts, (*IDENTITY, *self.more))
+        """What tells whether it is finished, see `IDENTITY`: one of `keys_of` its row."""
+        any_precision = {"precision": AUTO} if self.method.options.precision == AUTO else {}
+        return key_of(self.facts | any_precision, (*IDENTITY, *self.more))
 
     @property
     def cell(self) -> tuple[Path | None, str, Mode, int]:
@@ -182,7 +187,7 @@ class Job:
         psnr, ssim = metrics.score(sr, hr, self.scale)
         scores = {"psnr": round(psnr, 4), "ssim": round(ssim, 5), "seconds": round(seconds, 4)}
         today = datetime.datetime.now(datetime.UTC).date().isoformat()
-        made = {"device": hr.device.type, "precision": self.method.precision, "commit": _commit(), "date": today}
+        made = {"device": hr.device.type, "commit": _commit(), "date": today}
         return self.facts | scores | made
 
 
@@ -232,23 +237,31 @@ def _timed(lr: Images, work: Callable[..., Any], *arguments: Any) -> tuple[Any, 
 
 
 def described(method: Method) -> Row:
-    """Return the columns that tell methods apart: name, updates, agreement, seed, weights and their hash."""
+    """Return the columns that tell methods apart: name, updates, agreement, seed, precision, weights and their hash."""
     digest = weights.fingerprint(method.weights) if method.weights else ""
     facts = {"method": method.name, "steps": method.steps, "agree": "yes" if method.agree else "no"}
-    return facts | {"seed": method.options.seed, "weights": printable(method.weights), "weights_hash": digest}
+    facts |= {"seed": method.options.seed, "precision": method.precision}
+    return facts | {"weights": printable(method.weights), "weights_hash": digest}
 
 
 def in_folder(
-    name: str, folder: Path, settings: Iterable[Setting], methods: Sequence[Method], count: int | None = None
+    name: str,
+    folder: Path,
+    settings: Iterable[Setting],
+    methods: Sequence[Method],
+    count: int | None = None,
+    max_pixels: int = MAX_PIXELS,
 ) -> list[Job]:
     """Return the jobs of a folder of pictures: settings x methods x pictures, `count` of these at most.
 
-    The name is that of the data set whose pictures these are, whatever the folder is called, or the one given.
+    The name is that of the data set whose pictures these are, whatever the folder is called, or the one given. Pictures
+    of more than `max_pixels` are not read.
     """
     name = datasets.recognise(folder) or printable(name)
     paths = {path: datasets.fingerprint(path)[:12] for path in picture_files.paths_in(folder)[:count]}
+    loads = {path: functools.partial(picture_files.load, path, max_pixels) for path in paths}
     return [
-        Job(name, printable(path.name), functools.partial(picture_files.load, path), setting, method, folder, digest)
+        Job(name, printable(path.name), loads[path], setting, method, folder, digest)
         for setting in settings
         for method in methods
         for path, digest in paths.items()
@@ -313,6 +326,20 @@ def _known_pictures() -> dict[tuple[str, str], str]:
 def key_of(row: Mapping, columns: Sequence[str] = IDENTITY) -> Key:
     """Return the values of a row in some columns as text, the same from memory and from a file."""
     return tuple(str(row.get(column, "")) for column in columns)
+
+
+def keys_of(row: Mapping, columns: Sequence[str] = IDENTITY) -> tuple[Key, Key]:
+    """Return the keys of the jobs that a row finishes: one for its own precision, and one for any."""
+    return key_of(row, columns), key_of({**row, "precision": AUTO}, columns)
+
+
+def finishing(rows: Iterable[Row], columns: Sequence[str] = IDENTITY) -> dict[Key, Row]:
+    """Return rows by `keys_of` them; of several that finish a job the first."""
+    found: dict[Key, Row] = {}
+    for row in rows:
+        for key in keys_of(row, columns):
+            found.setdefault(key, row)
+    return found
 
 
 def table_of(rows: Iterable[Mapping], head: Iterable[str] = COLUMNS) -> Rows:

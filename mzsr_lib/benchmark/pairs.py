@@ -10,6 +10,7 @@ from mzsr_lib.benchmark import datasets
 from mzsr_lib.benchmark.measuring import Job
 from mzsr_lib.files import InputError, existing_folder, printable
 from mzsr_lib.imaging import kernel_files, picture_files
+from mzsr_lib.imaging.decoding import MAX_PIXELS
 from mzsr_lib.imaging.kernel_files import Convention
 from mzsr_lib.imaging.kernels import Mode, Setting
 from mzsr_lib.methods.registry import Method
@@ -66,7 +67,11 @@ def settings_of(sharp: Sequence[Path], folder: str | Path, mode: Mode | None, co
 
 
 def jobs(
-    folder: str | Path, settings: Sequence[Setting], methods: Sequence[Method], lr: str | Path | None = None
+    folder: str | Path,
+    settings: Sequence[Setting],
+    methods: Sequence[Method],
+    lr: str | Path | None = None,
+    max_pixels: int = MAX_PIXELS,
 ) -> list[Job]:
     """Return the jobs of a folder of sharp pictures, each with its kernel and, if given, its low-resolution picture.
 
@@ -82,6 +87,8 @@ def jobs(
         See `registry.build`.
     lr
         Folder of the low-resolution pictures; without one they are made here.
+    max_pixels
+        Pictures of more are not read.
     """
     sharp = picture_files.paths_in(folder)
     small = matched(sharp, picture_files.paths_in(lr), f"low-resolution picture in {lr}") if lr else [None] * len(sharp)
@@ -90,11 +97,11 @@ def jobs(
         Job(
             name,
             printable(path.name),
-            functools.partial(picture_files.load, path),
+            functools.partial(picture_files.load, path, max_pixels),
             setting,
             method,
             image_hash=_digest(path, *([other] if other else [])),
-            given=functools.partial(picture_files.load, other) if other else None,
+            given=functools.partial(picture_files.load, other, max_pixels) if other else None,
         )
         for method in methods
         for path, other, setting in zip(sharp, small, settings, strict=True)

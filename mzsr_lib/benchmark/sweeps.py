@@ -9,8 +9,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from mzsr_lib.benchmark import datasets, evaluation, journals, measuring
-from mzsr_lib.benchmark.measuring import COLUMNS, GROUP, PLACE, Job, Key, Row, Rows, key_of
+from mzsr_lib.benchmark.measuring import COLUMNS, COMPUTED, GROUP, PLACE, Job, Key, Row, Rows, finishing, key_of
 from mzsr_lib.files import InputError, check_writable, existing_folder
+from mzsr_lib.imaging.decoding import MAX_PIXELS
 from mzsr_lib.imaging.kernels import Setting
 from mzsr_lib.methods.registry import Method
 from mzsr_lib.runtime import Group
@@ -32,7 +33,11 @@ def check_count(count: int | None) -> None:
 
 
 def plan(
-    places: Mapping[str, Path], settings: Sequence[Setting], methods: Sequence[Method], count: int | None = None
+    places: Mapping[str, Path],
+    settings: Sequence[Setting],
+    methods: Sequence[Method],
+    count: int | None = None,
+    max_pixels: int = MAX_PIXELS,
 ) -> list[Job]:
     """Return all jobs, those with few updates first, so that most of the tables is there early.
 
@@ -46,9 +51,13 @@ def plan(
         Of any scales.
     count
         Only so many pictures of each data set, the first.
+    max_pixels
+        Pictures of more are not read.
     """
     jobs = [
-        job for name, folder in places.items() for job in measuring.in_folder(name, folder, settings, methods, count)
+        job
+        for name, folder in places.items()
+        for job in measuring.in_folder(name, folder, settings, methods, count, max_pixels)
     ]
     return sorted(jobs, key=lambda job: job.method.steps)
 
@@ -66,6 +75,11 @@ def finished(output: str | Path) -> dict[Key, Row]:
     for row in rows:
         found.setdefault(key_of(row), row)
     return found
+
+
+def _finishing(output: str | Path) -> dict[Key, Row]:
+    """Return the rows that are measured by the keys of the jobs that they finish."""
+    return finishing(finished(output).values())
 
 
 def _journals(output: str | Path) -> list[Path]:
@@ -119,7 +133,7 @@ def run(
     if not group.leads:
         return 0
     keys = {job.key for job in jobs}
-    while (missing := len(keys - finished(output).keys())) and group.world > 1 and time.monotonic() < deadline:
+    while (missing := len(keys - _finishing(output).keys())) and group.world > 1 and time.monotonic() < deadline:
         time.sleep(POLL)
     merge(jobs, output)
     return missing
@@ -139,7 +153,7 @@ def work(
 ) -> None:
     """Do those of the jobs that are not finished, after the guards of their settings, a line in the journal each."""
     group = group or Group()
-    done = finished(output)
+    done = _finishing(output)
     left = [job for job in jobs if job.key not in done]
     journal = Path(output) / JOURNALS / f"jobs-rank{group.rank}.jsonl"
     evaluation.measure(left, lambda row: journals.append(journal, row), deadline, progress and group.leads)
@@ -149,19 +163,20 @@ def merge(jobs: Sequence[Job], output: str | Path) -> None:
     """Put what the jobs have measured into ``rows.csv``, in a fixed order; rows of other jobs stay.
 
     Only whole means go in: a data set, kernel, scale, method and number of updates of which every picture is
-    finished. They replace rows of other weights, pictures or seed in the same place.
+    finished. They replace rows of other weights, pictures, seed or precision in the same place.
     """
-    done, means = finished(output), {}
+    done, means = _finishing(output), {}
     mean = (*GROUP, "kernel_hash")
     for job in jobs:
         means.setdefault(key_of(job.facts, mean), []).append(job)
     whole = {key: members for key, members in means.items() if all(job.key in done for job in members)}
-    fresh = {job.key: done[job.key] for members in whole.values() for job in members}
-    versions = {key: key_of(members[0].facts, ("weights_hash", "seed")) for key, members in whole.items()}
+    rows = [done[job.key] for members in whole.values() for job in members]
+    fresh = {key_of(row): row for row in rows}
+    versions = {key: key_of(done[members[0].key], COMPUTED) for key, members in whole.items()}
     taken = {key_of(row, (*PLACE, "weights")) for row in fresh.values()}
     kept = {}
     for row in _merged(output).to_dict("records"):
-        version = key_of(row, ("weights_hash", "seed"))
+        version = key_of(row, COMPUTED)
         same = key_of(row) in fresh or key_of(row, (*PLACE, "weights")) not in taken
         if same and versions.get(key_of(row, mean), version) == version:
             kept[key_of(row)] = row

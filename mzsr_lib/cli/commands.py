@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from tyro.conf import Positional, arg
 
+from mzsr_lib.cli.targets import MOST, MaxPixels, Overwrite, writable
 from mzsr_lib.methods import catalogue
 
 if TYPE_CHECKING:
@@ -74,10 +75,12 @@ def degrade(
     noise: Annotated[
         float, arg(help="Standard deviation of white Gaussian noise; 1.0 is the range from black to white.")
     ] = 0.0,
+    overwrite: Overwrite = False,
+    max_pixels: MaxPixels = MOST,
     seed: Seed = 0,
     device: Device = "auto",
 ) -> None:
-    """Make a low-resolution picture: blur, keep every scale-th pixel, round to 8 bits.
+    """Make a low-resolution picture: blur, keep every scale-th pixel, round to 8 bits. Nothing is replaced unasked.
 
     Example: mzsr degrade HR.png LR.png --kernel g2.0d --scale 2
     """
@@ -85,11 +88,11 @@ def degrade(
     from mzsr_lib.imaging import kernel_files, picture_files
     from mzsr_lib.imaging.degradation import from_setting, remarks
 
-    picture_files.check_suffix(lr)
+    writable(str(lr), str(hr), overwrite)
     where = runtime.pick_device(device)
     setting = kernel_files.parse(kernel, kernel_convention)
     degradation = from_setting(setting, scale, mode, noise).to(where)
-    picture, cut = picture_files.crop(picture_files.read(hr), scale)
+    picture, cut = picture_files.crop(picture_files.read(hr, max_pixels), scale)
     degradation.check(picture.image)
     picture_files.check_output(lr, picture)
     for sentence in (*remarks(setting, degradation), *([cut] if cut else [])):
@@ -156,7 +159,7 @@ def data_fetch(
     names: Annotated[Positional[tuple[str, ...]], arg(metavar="NAME", help="Data sets; see mzsr data list.")],
     data: DataRoot = None,
 ) -> None:
-    """Download data sets; every file is verified (SHA-256), and what is already there is kept.
+    """Download data sets; files that are there and right (SHA-256) are kept, damaged ones fetched anew.
 
     Example: mzsr data fetch set5 bsd100
     """

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 from tyro.conf import Positional, arg
 
 from mzsr_lib.cli.commands import KERNEL, Convention, Device, Methods, Mode, Precision, Scale, Seed, Weights, note
+from mzsr_lib.cli.targets import MOST, MaxPixels
 from mzsr_lib.files import InputError
 from mzsr_lib.methods import catalogue
 
@@ -38,8 +39,8 @@ Output = Annotated[
     Path | None,
     arg(
         metavar="ROWS.csv",
-        help="File for one row a picture, written while they are measured; what it holds is not measured again, and "
-        "other rows in it stay.",
+        help="File for one row a picture, written while they are measured; what it holds is not measured again, if it "
+        "has the precision that is asked for, or auto, and other rows in it stay. A file of something else is refused.",
     ),
 ]
 
@@ -58,6 +59,7 @@ def evaluate(
     output: Output = None,
     weights: Weights = None,
     mode: Mode = None,
+    max_pixels: MaxPixels = MOST,
     seed: Seed = 0,
     device: Device = "auto",
     precision: Precision = "auto",
@@ -81,7 +83,7 @@ def evaluate(
     methods = registry.build_all(chosen, options)
     if output:
         files.check_writable(output)
-    jobs = _jobs(folder, settings, methods, lr, kernels)
+    jobs = _jobs(folder, settings, methods, lr, kernels, max_pixels)
     for sentence in _sentences(settings, methods):
         note(sentence)
     evaluation.continued(jobs, output, progress=True, show=_print_means)
@@ -104,15 +106,20 @@ def _settings(
 
 
 def _jobs(
-    folder: Path, settings: "Sequence[Setting]", methods: "Sequence[Method]", lr: Path | None, kernels: Path | None
+    folder: Path,
+    settings: "Sequence[Setting]",
+    methods: "Sequence[Method]",
+    lr: Path | None,
+    kernels: Path | None,
+    max_pixels: int,
 ) -> "list[Job]":
     from mzsr_lib.benchmark import measuring, pairs
     from mzsr_lib.imaging import picture_files
 
     if lr is None and kernels is None:
-        return measuring.in_folder(folder.resolve().name, folder, settings, methods)
+        return measuring.in_folder(folder.resolve().name, folder, settings, methods, max_pixels=max_pixels)
     each = settings if kernels else list(settings) * len(picture_files.paths_in(folder))
-    return pairs.jobs(folder, each, methods, lr)
+    return pairs.jobs(folder, each, methods, lr, max_pixels)
 
 
 def _sentences(settings: "Iterable[Setting]", methods: "Sequence[Method]") -> list[str]:

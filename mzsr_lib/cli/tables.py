@@ -8,13 +8,19 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from tyro.conf import arg
 
 from mzsr_lib.cli.commands import Convention, DataRoot, Device, Methods, Precision, Seed, Weights, note
+from mzsr_lib.cli.targets import MOST, MaxPixels
 from mzsr_lib.cli.training import MaxMinutes, check_limits
 
 if TYPE_CHECKING:
     from mzsr_lib.imaging.kernels import Setting
 
 Output = Annotated[
-    Path, arg(metavar="DIR", help="Folder of rows.csv and the tables. What is found there is not measured again.")
+    Path,
+    arg(
+        metavar="DIR",
+        help="Folder of rows.csv and the tables. What is found in the rows is not measured again, if it has the "
+        "precision that is asked for, or auto; tables.md and tables.tex are written anew.",
+    ),
 ]
 DataSets = Annotated[tuple[str, ...], arg(metavar="NAME", help="Data sets, or folders of sharp pictures beside them.")]
 Kernels = Annotated[
@@ -36,6 +42,7 @@ def tables(
     weights: Weights = None,
     images: Images = None,
     max_minutes: MaxMinutes = None,
+    max_pixels: MaxPixels = MOST,
     seed: Seed = 0,
     device: Device = "auto",
     precision: Precision = "auto",
@@ -66,7 +73,7 @@ def tables(
         say = note if group.leads else lambda sentence: None
         options = [registry.Options(weights, group.device, scale, precision, seed) for scale in scales]
         _remark(settings, scales, say)
-        planned = sweeps.plan(places, settings, registry.sweep(methods, options, say), images)
+        planned = sweeps.plan(places, settings, registry.sweep(methods, options, say), images, max_pixels)
         missing = sweeps.run(planned, output, group, max_minutes, progress=True, say=say)
         if group.leads:
             _report(len(planned), missing, output)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from tyro.conf import OmitArgPrefixes, arg
 
 from mzsr_lib.cli.commands import Device, note
+from mzsr_lib.cli.targets import MOST, MaxPixels
 from mzsr_lib.files import InputError, check_writable
 
 if TYPE_CHECKING:
@@ -20,7 +21,11 @@ DEFAULT = "paper"  # the preset when none is named
 Folders = Annotated[tuple[Path, ...], arg(metavar="DIR", help="One or more folders of high-resolution pictures.")]
 Output = Annotated[
     Path,
-    arg(metavar="DIR", help="Folder of the run: checkpoint, log, curve and weights. A run found there is continued."),
+    arg(
+        metavar="DIR",
+        help="Folder of the run: checkpoint, log, curve and weights. A run found there is continued; weights without "
+        "one are not replaced.",
+    ),
 ]
 Init = Annotated[
     str | None,
@@ -48,13 +53,14 @@ def pretrain_presets() -> dict[str, Callable[..., None]]:
             output: Output,
             init: Init = None,
             max_minutes: MaxMinutes = None,
+            max_pixels: MaxPixels = MOST,
             device: Device = "auto",
             config: OmitArgPrefixes[PretrainConfig] = default,
         ) -> None:
             start = None if init in (None, "none") else init
             if start:
                 weights.locate(start)
-            _run(stages.pretrain, config, data, output, max_minutes, device, init=start)
+            _run(stages.pretrain, config, data, output, max_minutes, device, init=start, max_pixels=max_pixels)
 
         words = f"pretrain {name} --data bsds500-train bsds500-test --output runs/pretrain --max-minutes 60"
         return _described(pretrain, presets.PRETRAIN[name], words)
@@ -80,13 +86,14 @@ def meta_train_presets() -> dict[str, Callable[..., None]]:
                 ),
             ] = None,
             max_minutes: MaxMinutes = None,
+            max_pixels: MaxPixels = MOST,
             device: Device = "auto",
             config: OmitArgPrefixes[MetaTrainConfig] = default,
         ) -> None:
             start = None if init == "none" else init or f"pretrained-x{config.scales[0]}"
             if start:
                 weights.locate(start)
-            _run(stages.meta_train, config, data, output, max_minutes, device, init=start)
+            _run(stages.meta_train, config, data, output, max_minutes, device, init=start, max_pixels=max_pixels)
 
         words = f"meta-train {name} --data bsds500-train --output runs/meta --first-order --max-minutes 60"
         return _described(meta_train, presets.META_TRAIN[name], words)
@@ -114,6 +121,7 @@ def train_all(
     max_steps: Annotated[
         int | None, arg(metavar="N", help="At most so many steps of each stage: a rehearsal of the whole recipe.")
     ] = None,
+    max_pixels: MaxPixels = MOST,
     device: Device = "auto",
 ) -> None:
     """Train a model from random weights as the shipped one was: every stage, one after the other.
@@ -135,7 +143,7 @@ def train_all(
         check_writable(output / "log.jsonl")
         if group.leads:
             print(f"{', then '.join(stage.name for stage in plan.stages)}. {plan.expect}", flush=True)
-        path = recipes.train_all(model, budget, folders, output, group, max_minutes, max_steps)
+        path = recipes.train_all(model, budget, folders, output, group, max_minutes, max_steps, max_pixels)
         if group.leads:
             for stage in plan.stages:
                 _draw(output / stage.name)

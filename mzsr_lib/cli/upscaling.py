@@ -3,7 +3,6 @@
 import glob
 import json as json_text
 import os
-import stat
 import sys
 import time
 from collections.abc import Callable
@@ -16,13 +15,12 @@ from tqdm import tqdm
 from tyro.conf import Positional, arg
 
 from mzsr_lib.cli.commands import METHODS, Convention, Device, Mode, Precision, Seed, Weights
+from mzsr_lib.cli.targets import MOST, STREAM, MaxPixels, Overwrite, same, writable
 from mzsr_lib.files import Failure, InputError
 
 if TYPE_CHECKING:
     from mzsr_lib.imaging.picture_files import Picture
     from mzsr_lib.methods.upscaling import Upscaling
-
-STREAM = "-"  # the standard input or output
 
 Pictures = Annotated[
     Positional[tuple[str, ...]],
@@ -40,7 +38,6 @@ Output = Annotated[
         "also a file, or - for the standard output, as PNG.",
     ),
 ]
-Overwrite = Annotated[bool, arg(help="Replace what is there; otherwise a file is refused, and in a folder skipped.")]
 Kernel = Annotated[
     str | None,
     arg(
@@ -78,7 +75,11 @@ Register = Annotated[
 ]
 Size = Annotated[
     str | None,
-    arg(metavar="WxH", help="Make the result smaller at the end, to fit into WxH px; Wx or xH: one side alone."),
+    arg(
+        metavar="WxH",
+        help="Make the result smaller at the end: the largest that fits into WxH px with its proportions kept, so that "
+        "50x30 makes a square picture 30 x 30. Wx or xH bounds one side alone.",
+    ),
 ]
 Quality = Annotated[
     int | None, arg(metavar="1-100", help="Of JPEG, by default 95, and of WebP, by default without loss.")
@@ -91,9 +92,8 @@ Tile = Annotated[
         "memory. By default 2048, and 512 for networks.",
     ),
 ]
-MaxPixels = Annotated[
-    int, arg(metavar="N", help="Refuse pictures, and results, of more pixels: they may take more memory than there is.")
-]
+
+TWO = "give another name, --overwrite, or, if it is one of the pictures, --output DIR"
 
 
 def upscale(
@@ -116,7 +116,7 @@ def upscale(
     overwrite: Overwrite = False,
     quality: Quality = None,
     tile: Tile = None,
-    max_pixels: MaxPixels = 100_000_000,
+    max_pixels: MaxPixels = MOST,
     quiet: Annotated[bool, arg(help="Say nothing but what went wrong.")] = False,
     json: Annotated[bool, arg(help="Print one line of JSON a picture, for scripts.")] = False,
     seed: Seed = 0,
@@ -163,14 +163,14 @@ def planned(given: tuple[str, ...], output: str | None, overwrite: bool = False)
                 f"Here are {len(given)} pictures or folders, and no word of where the results go: give one picture and "
                 "one file to write, or --output DIR."
             )
-        return [Job(given[0], _writable(given[1], given[0], overwrite), alone=True)]
+        return [Job(given[0], writable(given[1], given[0], overwrite, TWO), alone=True)]
     sources = list(dict.fromkeys(path for text in given for path in expanded(text)))
     if not sources:
         raise InputError("No picture is given: name files, folders or patterns.")
     if output == STREAM or _names_a_file(output, len(sources)):
         if len(sources) > 1:
             raise InputError(f"{len(sources)} pictures cannot go into the one file {output}: give a folder.")
-        return [Job(sources[0], _writable(output, sources[0], overwrite), alone=True)]
+        return [Job(sources[0], writable(output, sources[0], overwrite), alone=True)]
     if STREAM in sources:
         raise InputError("What comes from the standard input has no name: give a file to write, or - for --output.")
     jobs = [Job(source, str(Path(output) / _named(source)), alone=False) for source in sources]
@@ -226,45 +226,8 @@ def _check_apart(jobs: list[Job], overwrite: bool) -> None:
     for job in jobs:
         if (other := targets.setdefault(job.target, job.source)) != job.source:
             raise InputError(f"{other} and {job.source} would both go into {job.target}: take them one by one.")
-        if not overwrite and _same(job.source, job.target):
+        if not overwrite and same(job.source, job.target):
             raise InputError(f"{job.source} would be replaced by its result: give another folder, or --overwrite.")
-
-
-def _same(source: str, target: str) -> bool:
-    try:
-        return os.path.samefile(source, target)  # noqa: PTH121
-    except (OSError, ValueError):
-        return False
-
-
-def _writable(target: str, source: str, overwrite: bool) -> str:
-    """Return the file to write; raise `InputError` when something is there that nobody asked to be replaced.
-
-    With `overwrite` a link stays, and the file that it leads to is replaced.
-    """
-    from mzsr_lib.imaging import picture_files
-
-    if target == STREAM:
-        return target
-    path = picture_files.check_suffix(target)
-    picture_files.check_name(path)
-    if not os.path.lexists(path):
-        return target
-    if not overwrite:
-        what = "the input itself" if _same(source, target) else "a link" if path.is_symlink() else "there already"
-        raise InputError(
-            f"{target} is {what}, and is not replaced unasked: give another name, --overwrite, or, if it is one of the "
-            "pictures, --output DIR."
-        )
-    path = path.resolve()
-    if path.exists():
-        mode = path.stat().st_mode
-        if not stat.S_ISREG(mode):
-            kind = "a folder" if stat.S_ISDIR(mode) else "no ordinary file"
-            raise InputError(f"{target} is {kind}: give the name of a file to write.")
-        if not mode & stat.S_IWUSR:
-            raise InputError(f"{target} is read-only, and stays: give another name, or change its permissions.")
-    return str(path)
 
 
 @dataclass
@@ -312,7 +275,7 @@ class Run:
         say = self._saying(notes)
         source = BytesIO(sys.stdin.buffer.read()) if job.source == STREAM else job.source
         picture = picture_files.read(source, self.work.max_pixels)
-        target = job.target if job.alone else _writable(job.target, job.source, self.overwrite)
+        target = job.target if job.alone else writable(job.target, job.source, self.overwrite)
         size = self.work.final_size(picture)
         if target != STREAM:
             picture_files.check_output(target, picture, size, self._quality(job))

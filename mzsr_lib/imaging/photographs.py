@@ -7,6 +7,7 @@ from pathlib import Path
 
 from mzsr_lib.files import InputError
 from mzsr_lib.imaging import images, picture_files
+from mzsr_lib.imaging.decoding import MAX_PIXELS
 from mzsr_lib.shapes import OtherImages
 
 
@@ -27,7 +28,7 @@ class Pictures:
         return digest.hexdigest()[:12]
 
 
-def read_pictures(folders: Sequence[str | Path], hold_out: int = 8) -> Pictures:
+def read_pictures(folders: Sequence[str | Path], hold_out: int = 8, max_pixels: int = MAX_PIXELS) -> Pictures:
     """Read every picture of the folders, and hold out some of them at even distances in the sorted list.
 
     Parameters
@@ -36,6 +37,8 @@ def read_pictures(folders: Sequence[str | Path], hold_out: int = 8) -> Pictures:
         Folders with picture files.
     hold_out
         How many to keep for validation: the choice depends on the file names alone.
+    max_pixels
+        Pictures of more are refused.
 
     Raises
     ------
@@ -46,7 +49,7 @@ def read_pictures(folders: Sequence[str | Path], hold_out: int = 8) -> Pictures:
     if len(paths) <= hold_out:
         raise InputError(f"There are {len(paths)} training pictures, and {hold_out} are held out: give more pictures.")
     chosen = {i * len(paths) // hold_out for i in range(hold_out)}
-    pictures = [picture_files.load(path) for path in paths]
+    pictures = [picture_files.load(path, max_pixels) for path in paths]
     return Pictures(
         [p for i, p in enumerate(pictures) if i not in chosen],
         [p for i, p in enumerate(pictures) if i in chosen],

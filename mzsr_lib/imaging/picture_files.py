@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from mzsr_lib.files import Failure, InputError, atomic_path, check_writable, existing_folder
+from mzsr_lib.files import Failure, InputError, atomic_path, check_writable, existing_folder, folder_of
 from mzsr_lib.imaging import decoding, encoding, restoration, transparency
 from mzsr_lib.imaging.decoding import MAX_PIXELS, NOWHERE, Origin
 from mzsr_lib.imaging.degradation import Degradation
@@ -76,9 +76,9 @@ def _to_tensor(values: np.ndarray) -> Planes:
     return torch.from_numpy(np.divide(numbers, peak, out=numbers))[None]
 
 
-def load(path: str | Path) -> Images:
+def load(path: str | Path, max_pixels: int = MAX_PIXELS) -> Images:
     """Read a picture file as (1, 3, H, W), RGB in [0, 1]. See `read` for what is accepted."""
-    return read(path).image
+    return read(path, max_pixels).image
 
 
 def write(path: str | Path, picture: Picture, quality: int | None = None) -> None:
@@ -182,24 +182,11 @@ def check_output(
             f"{width} x {height} px; use .png or .tif."
         )
     check_quality(path, quality)
-    check_name(path)
-    check_writable(path)
-    free = shutil.disk_usage(path.parent).free
+    free = shutil.disk_usage(folder_of(check_writable(path))).free
     # Only a file that is not compressed has a size that is known before.
     needed = height * width * (1 if picture.grey else 3) if form.name in ("BMP", "TIFF") else 1
     if free < needed:
         raise InputError(f"{path} needs {needed / 1e6:.0f} MB, and {free / 1e6:.0f} MB are free there: make room.")
-
-
-def check_name(path: Path) -> None:
-    """Raise `InputError` when a name is too long, or cannot be one."""
-    try:
-        path.lstat()
-    except FileNotFoundError:
-        pass
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise InputError(f"Cannot write {path} ({reason}): choose another name for the output.") from None
 
 
 def lost(path: str | Path, picture: Picture) -> Iterator[str]:

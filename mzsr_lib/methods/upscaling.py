@@ -111,7 +111,8 @@ def upscale(
         left and above of where an ordinary enlargement has it. ``"input"``: the result is moved there, between
         pixels with a cubic.
     size
-        ``"1920x1080"``, into which the result fits, ``"1920x"`` or ``"x1080"``: it is made smaller at the end.
+        ``"1920x1080"``: the result is made smaller at the end, the largest that fits into it with its proportions kept;
+        ``"1920x"`` or ``"x1080"``, one side alone.
     tile
         Side of the pieces of a large picture, px of the result; see `tiling.planned`.
     max_pixels
@@ -286,7 +287,7 @@ def _mapped(picture: Picture, linear: Callable[[Planes], OtherPlanes]) -> Pictur
 
 
 def fitted(height: int, width: int, size: str) -> tuple[int, int]:
-    """Return (height, width) of a picture made smaller until it fits into a size, with its proportions kept.
+    """Return (height, width) of the largest that fits into a size, of a picture with its proportions kept.
 
     Raises
     ------
@@ -297,12 +298,15 @@ def fitted(height: int, width: int, size: str) -> tuple[int, int]:
     --------
     >>> fitted(2000, 3000, "1920x"), fitted(2000, 3000, "x1000"), fitted(2000, 3000, "1920x1080")
     ((1280, 1920), (1000, 1500), (1080, 1620))
+    >>> fitted(60, 60, "50x30")
+    (30, 30)
     """
     across, down = _sides(size)
     ratio = min(across / width if across else torch.inf, down / height if down else torch.inf)
     if ratio > 1:
         raise InputError(
-            f"The size {size} is larger than the result, {width} x {height} px: take a larger scale, or a smaller size."
+            f"The size {size} is larger than the result, {width} x {height} px, and results are only made smaller: "
+            "take a larger scale, or a smaller size."
         )
     return max(round(height * ratio), 1), max(round(width * ratio), 1)
 

@@ -184,6 +184,11 @@ class Loop:
     def _begin(self) -> None:
         """Make the folder that of this run, and of no other, before its first step."""
         if self.group.leads and not self.checkpoint_path.exists():
+            if self.weights_path.exists():
+                raise InputError(
+                    f"{self.folder} holds weights and no checkpoint to continue from: give another folder, or move "
+                    f"{self.weights_path.name} away."
+                )
             logs.trim(self.log_path, 0)
             self._save(self.best_path)
             self._save()

@@ -9,6 +9,7 @@ from pathlib import Path
 from time import monotonic
 
 from mzsr_lib.files import InputError
+from mzsr_lib.imaging.decoding import MAX_PIXELS
 from mzsr_lib.models import weights
 from mzsr_lib.mzsr import inputs
 from mzsr_lib.mzsr.meta_training import MetaTrainConfig
@@ -137,6 +138,7 @@ def train_all(
     group: Group | None = None,
     max_minutes: float | None = None,
     max_steps: int | None = None,
+    max_pixels: int = MAX_PIXELS,
 ) -> Path | None:
     """Run the stages of a recipe, or go on with them, and return the weights file; None when time was up before.
 
@@ -152,6 +154,8 @@ def train_all(
         As for `stages.pretrain`; the minutes are those of all stages together.
     max_steps
         At most so many steps of each stage: a rehearsal.
+    max_pixels
+        Pictures of more are refused.
 
     Raises
     ------
@@ -167,9 +171,9 @@ def train_all(
         config = stage.config if max_steps is None else rehearsal(stage.config, max_steps)
         place = Path(output) / stage.name
         if isinstance(config, PretrainConfig):
-            init = pretrain(config, folders, place, group, left, init=init)
+            init = pretrain(config, folders, place, group, left, init=init, max_pixels=max_pixels)
         else:
-            init = meta_train(config, folders, place, group, left, init=init)
+            init = meta_train(config, folders, place, group, left, init=init, max_pixels=max_pixels)
         # Asking the group is also waiting for the process that writes.
         done = group.leads and checkpoints.step_of(place / "checkpoint.pt") >= config.steps
         if not group.any(done):

@@ -11,6 +11,7 @@ import torch
 from mzsr_lib import files
 from mzsr_lib.files import InputError
 from mzsr_lib.imaging import metrics
+from mzsr_lib.imaging.decoding import MAX_PIXELS
 from mzsr_lib.imaging.degradation import Degradation, DegradationPrior
 from mzsr_lib.imaging.images import centre_crop
 from mzsr_lib.imaging.photographs import Pictures, read_pictures
@@ -164,6 +165,7 @@ def pretrain(
     max_steps: int | None = None,
     init: str | Path | None = None,
     pictures: Pictures | None = None,
+    max_pixels: int = MAX_PIXELS,
 ) -> Path:
     """Run stage 1, or continue it, and return the weights file.
 
@@ -183,12 +185,14 @@ def pretrain(
         Weights to start from, by shipped name, file or checkpoint, of the same architecture; by default random ones.
     pictures
         Instead of `folders`, pictures in memory.
+    max_pixels
+        Pictures of more are refused.
     """
     group = group or Group()
     if config.batch < group.world:
         raise InputError(f"{group.world} processes cannot share a batch of {config.batch}: start fewer.")
     random = registry.build(config.network, generator_for(config.seed, "weights"))
-    pictures = pictures or read_pictures(folders)
+    pictures = pictures or read_pictures(folders, max_pixels=max_pixels)
     source = PatchSource(pictures.training, group.device)
     held_out, tests = watched(pictures, config, 192, math.lcm(*config.scales), group.device)
     network, _ = initial_network(init, random, group)
@@ -256,12 +260,13 @@ def meta_train(
     max_steps: int | None = None,
     init: str | Path | None = "pretrained-x2",
     pictures: Pictures | None = None,
+    max_pixels: int = MAX_PIXELS,
 ) -> Path:
     """Run stage 2, or continue it, and return the weights file.
 
     Parameters
     ----------
-    config, folders, output, group, max_minutes, max_steps, pictures
+    config, folders, output, group, max_minutes, max_steps, pictures, max_pixels
         As for stage 1: see `pretrain`.
     init
         Weights of stage 1, by shipped name, file or checkpoint; None starts from random weights.
@@ -271,7 +276,7 @@ def meta_train(
         raise InputError(
             f"{group.world} processes cannot share {config.tasks} task(s) an update: start fewer, or draw more tasks."
         )
-    pictures = pictures or read_pictures(folders)
+    pictures = pictures or read_pictures(folders, max_pixels=max_pixels)
     source = PatchSource(pictures.training, group.device)
     distribution = config.distribution()
     held_out, tests = watched(pictures, config, 160, math.lcm(*config.scales) ** 2, group.device)

@@ -202,6 +202,20 @@ def test_what_a_file_lacks_is_measured_and_what_it_has_stays(tmp_path, folder, s
     assert len(kept) == 4 and set(kept.loc[kept["method"] == "zssr", "seed"]) == {"1"}
 
 
+def test_rows_of_another_precision_are_not_taken_for_those_that_are_asked_for(tmp_path, folder, stored, monkeypatch):
+    seen = spied(monkeypatch, [], lambda job: job.method.precision)
+
+    def rows(precision):
+        methods = built("blind", weights=stored, precision=precision)
+        jobs = measuring.in_folder("mine", folder, [SETTING], methods)
+        found = evaluation.continued(jobs, tmp_path / "rows.csv")["precision"]
+        assert len(found) == len(measuring.read(tmp_path / "rows.csv")) == 2
+        return set(found)
+
+    assert rows("float32") == {"float32"} and rows("bfloat16") == {"bfloat16"}
+    assert rows("auto") == {"bfloat16"} and seen == ["float32"] * 2 + ["bfloat16"] * 2
+
+
 @pytest.mark.parametrize("token", ["mzsr:1", "mzsr-plain:1", "blind+agree"])
 def test_the_prior_that_doubts_a_kernel_is_that_of_the_weights(stored, token):
     method = registry.build(token, Options(stored))

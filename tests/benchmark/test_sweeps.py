@@ -352,6 +352,24 @@ def test_rows_from_before_agreement_are_those_without_it(data, tmp_path, calls):
     assert measuring.read(tmp_path / "rows.csv").query("agree == 'yes'")["image"].tolist() == ["0.png", "1.png"]
 
 
+def test_another_precision_is_measured_when_it_is_asked_for(data, tmp_path, calls):
+    def run(precision):
+        calls.clear()
+        options = Options(data.parent / "tiny.safetensors", precision=precision)
+        built = [registry.build(name, options if name == "mzsr:1" else Options()) for name in ("bicubic", "mzsr:1")]
+        plan = sweeps.plan(sweeps.folders(["mine"], data), [kernel_files.parse("1.0,0.5,0.3")], built)
+        sweeps.run(plan, tmp_path, Group())
+        return {(row["method"], row["precision"]): row["psnr"] for row in rows(tmp_path)}, set(calls)
+
+    first, _ = run("float32")
+    assert set(first) == {("bicubic", "float32"), ("mzsr", "float32")}
+    second, measured = run("bfloat16")
+    assert measured == {("0.png", "mzsr", 1), ("1.png", "mzsr", 1)}
+    assert set(second) == {("bicubic", "float32"), ("mzsr", "bfloat16")}
+    # Left to the device, what is there does; and the first precision is still in the journal.
+    assert run("auto") == (second, set()) and run("float32") == (first, set())
+
+
 def test_weights_are_known_by_their_content(data, tmp_path):
     first = weights.fingerprint(data.parent / "tiny.safetensors")
     assert len(first) == 12

@@ -20,8 +20,9 @@ from PIL import Image
 
 from mzsr_lib import files, runtime
 from mzsr_lib.benchmark import measuring, selfcheck
-from mzsr_lib.cli import main, training
+from mzsr_lib.cli import main, targets, training
 from mzsr_lib.imaging import degradation, kernel_files, picture_files
+from mzsr_lib.imaging.decoding import MAX_PIXELS
 from mzsr_lib.methods.catalogue import METHODS
 from mzsr_lib.models import weights
 from mzsr_lib.mzsr.networks import SRNetwork
@@ -153,6 +154,13 @@ WRONG = [
     ("degrade GIVEN/good.png lr.png --kernel g2.0d --device tpu", "device 'tpu'"),
     ("degrade GIVEN/good.png lr.txt --kernel g2.0d", "'.txt'"),
     ("degrade GIVEN/good.png GIVEN/text.png/lr.png --kernel g2.0d", "Cannot write"),
+    ("degrade GIVEN/good.png GIVEN/even.png --kernel g2.0d", "is there already, and is not replaced unasked"),
+    ("degrade GIVEN/good.png lr.png --kernel g2.0d --max-pixels 2000", "allow them (--max-pixels 2491)"),
+    ("evaluate GIVEN/many --kernel g2.0d --method bicubic --max-pixels 1700 --output rows.csv", "41 x 42 px"),
+    ("evaluate GIVEN/many --kernel g2.0d --method bicubic --output /dev/null", "/dev/null is no ordinary file"),
+    ("tables --data GIVEN --datasets many --methods bicubic --max-pixels 1700 --output t", "41 x 42 px"),
+    ("pretrain quick --data GIVEN/many --output run --max-pixels 1700", "41 x 42 px"),
+    ("meta-train quick --data GIVEN/many --output run --max-pixels 1700", "41 x 42 px"),
     ("upscale GIVEN/none.png sr.png --kernel g2.0d", "there is no such file"),
     ("upscale GIVEN/tiny.png sr.png --kernel g2.0d", "take a method without updates, such as --method mzsr-plus"),
     ("upscale GIVEN/good.png sr.png", "is told the kernel of the blur"),
@@ -209,6 +217,11 @@ def test_wrong_input_gets_one_sentence_and_writes_nothing(run, given, line, part
     assert err.startswith("mzsr: ") and err.count("\n") == 1 and part in err
     assert written() == []
     assert sorted(given.rglob("*")) == before
+
+
+def test_a_whole_recipe_refuses_large_pictures_too(run):
+    code, _, err = run("train-all --model mzsr --data GIVEN/many --output run --max-pixels 1700")
+    assert code == 2 and "41 x 42 px" in err
 
 
 def test_an_output_that_is_a_folder(run):
@@ -393,7 +406,7 @@ def test_the_lists(run, tmp_path):
 def test_a_preset_gives_the_defaults_and_a_flag_overrides_them(run, monkeypatch):
     seen = []
     for stage in ("pretrain", "meta_train"):
-        monkeypatch.setattr(stages, stage, lambda config, *rest, init: seen.append((config, init)) or Path("w"))
+        monkeypatch.setattr(stages, stage, lambda config, *rest, init, **more: seen.append((config, init)) or Path("w"))
     assert run("pretrain quick --data GIVEN/many --output run --batch 3")[0] == 0
     assert run("meta-train --data GIVEN/many --output run --init none --first-order --prior-low 0.2")[0] == 0
     (first, _), (second, init) = seen
@@ -471,16 +484,52 @@ def test_a_real_process_degrades_and_refuses(given, tmp_path):
     assert not (tmp_path / "sr.png").exists()
 
 
+def started(*words: str) -> subprocess.Popen:
+    """Start the command line in a process of its own."""
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, "-m", "mzsr_lib.cli", *words]
+    return subprocess.Popen(command, stdout=-1, stderr=-1, text=True, env=environment)
+
+
+def wait_for(truth) -> None:
+    """Wait until something is true, for two minutes at most."""
+    until = time.monotonic() + 120
+    while not truth() and time.monotonic() < until:
+        time.sleep(0.02)
+    assert truth()
+
+
+def test_an_evaluation_that_is_killed_goes_on_as_if_nothing_had_been(run, given, monkeypatch):
+    def words(name):
+        return f"evaluate {given / 'many'} --kernel {given / 'box.npy'} --method zssr:30 bicubic --output {name}.csv"
+
+    def rows(name):
+        changing = {"seconds": "", "date": ""}
+        return [row | changing for row in files.read_rows(f"{name}.csv")]
+
+    with started(*words("killed").split()) as process:
+        wait_for(lambda: Path("killed.csv").exists() and len(files.read_rows("killed.csv")) >= 2)
+        process.kill()
+    there = files.read_rows("killed.csv")
+    assert process.returncode == -signal.SIGKILL and 2 <= len(there) < 18
+    measured = spied(monkeypatch, [], lambda job: (job.image, job.method.name))
+    code, out, _ = run(words("killed"))
+    assert code == 0 and len(measured) == 18 - len(there)
+    assert not {(row["image"], row["method"]) for row in there} & set(measured)
+    assert files.read_rows("killed.csv")[: len(there)] == there
+    undisturbed = run(words("whole"))[1]
+    assert rows("killed") == rows("whole") and written() == ["killed.csv", "whole.csv"]
+    # All of the printed table but the seconds, its last column.
+    apart = [[line.rsplit("|", 2)[0] for line in text.splitlines()] for text in (out, undisturbed)]
+    assert apart[0] == apart[1]
+
+
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
 def test_a_training_that_is_stopped_is_no_success(given, tmp_path, number, code):
     words = ["pretrain", "quick", "--data", str(given / "many"), "--output", str(tmp_path / "run"), "--patch", "16"]
     more = ["--steps", "100000", "--log-every", "1", "--validate-every", "100000", "--device", "cpu"]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
-    command = [sys.executable, "-m", "mzsr_lib.cli", *words, *more]
-    with subprocess.Popen(command, stdout=-1, stderr=-1, text=True, env=environment) as process:
-        until = time.monotonic() + 120
-        while not (tmp_path / "run" / "log.jsonl").exists() and time.monotonic() < until:
-            time.sleep(0.05)
+    with started(*words, *more) as process:
+        wait_for((tmp_path / "run" / "log.jsonl").exists)
         other = subprocess_of(*words, *more)
         process.send_signal(number)
         out, err = process.communicate(timeout=60)
@@ -549,4 +598,5 @@ def test_two_processes_train_together(given, tmp_path):
 def test_the_words_to_choose_from_are_the_library_s():
     assert get_args(get_args(training.Model)[0]) == recipes.MODELS
     assert get_args(get_args(training.Budget)[0]) == recipes.BUDGETS
+    assert targets.MOST == MAX_PIXELS
     assert training.DEFAULT in presets.PRETRAIN.keys() & presets.META_TRAIN.keys()

@@ -23,8 +23,8 @@ def run(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("MZSR_DEBUG", raising=False)
 
-    def call(*words):
-        code = main.main(["upscale", *(part for word in words for part in word.split())])
+    def call(line, command="upscale"):
+        code = main.main([command, *line.split()])
         shown = capsys.readouterr()
         return code, shown.out, shown.err
 
@@ -94,8 +94,16 @@ def test_two_pictures_are_never_an_input_and_an_output_unasked(run):
     assert picture_files.load("a.png").shape == (1, 3, 24, 30)
 
 
-def test_links_pipes_and_read_only_files_stay(run):
-    small("a.png")
+# Both commands that write a picture: what is there stays unless it is asked to go.
+WRITES = [("upscale", PLAIN), ("degrade", "--kernel 0.2,0.2,0 --mode bicubic")]
+
+
+@pytest.mark.parametrize(("command", "options"), WRITES, ids=["upscale", "degrade"])
+def test_links_pipes_and_read_only_files_stay(run, command, options):
+    def call(line):
+        return run(f"{line} {options}", command)
+
+    picture_files.save("a.png", picture(24, 30))
     small("target.png", 1)
     kept = Path("target.png").read_bytes()
     Path("link.png").symlink_to("target.png")
@@ -103,15 +111,20 @@ def test_links_pipes_and_read_only_files_stay(run):
     small("locked.png")
     Path("locked.png").chmod(0o444)
     os.mkfifo("pipe.png")
-    for name, part in (("link", "a link"), ("loose", "a link"), ("locked", "there already"), ("pipe", "there already")):
-        code, _, err = run(f"a.png {name}.png {PLAIN}")
-        assert code == 2 and part in err
+    stay = {"link": "a link", "loose": "a link", "a": "the input itself"}
+    for name, part in (stay | dict.fromkeys(("locked", "pipe"), "there already")).items():
+        code, _, err = call(f"a.png {name}.png")
+        assert code == 2 and f"{name}.png is {part}" in err
     for name, part in (("locked", "read-only"), ("pipe", "no ordinary file")):
-        code, _, err = run(f"a.png {name}.png {PLAIN} --overwrite")
+        code, _, err = call(f"a.png {name}.png --overwrite")
         assert code == 2 and part in err
     assert Path("target.png").read_bytes() == kept and stat.S_ISFIFO(Path("pipe.png").stat().st_mode)
-    assert run(f"a.png link.png {PLAIN} --overwrite")[0] == 0
+    assert call("a.png link.png --overwrite")[0] == 0
     assert Path("link.png").is_symlink() and Path("target.png").read_bytes() != kept
+    assert call("a.png loose.png --overwrite")[0] == 0 and Path("loose.png").is_symlink()
+    size = picture_files.load("link.png").shape
+    assert size == picture_files.load("nothing.png").shape != picture_files.load("a.png").shape
+    assert call("a.png a.png --overwrite")[0] == 0 and picture_files.load("a.png").shape == size
 
 
 def test_two_inputs_of_one_name_do_not_share_a_result(run):

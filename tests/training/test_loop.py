@@ -521,9 +521,21 @@ def test_a_run_that_was_killed_early_does_not_add_to_the_old_log(tmp_path):
     assert [line["step"] for line in log(tmp_path)] == [1, 2, 3]
     Handmade(tmp_path, torch.device("cpu")).loop.run()
     assert [line["step"] for line in log(tmp_path)] == list(range(1, 13))
-    (tmp_path / "checkpoint.pt").unlink()
+    for name in ("checkpoint.pt", "weights.safetensors"):
+        (tmp_path / name).unlink()
     Handmade(tmp_path, torch.device("cpu"), steps=2).loop.run()
     assert [line["step"] for line in log(tmp_path)] == [1, 2]
+
+
+def test_weights_without_a_run_are_not_replaced(tmp_path):
+    path = train(tmp_path / "run", max_steps=2)
+    (tmp_path / "run" / "checkpoint.pt").unlink()
+    before = {path: path.read_bytes() for path in (tmp_path / "run").iterdir()}
+    with pytest.raises(InputError, match=r"holds weights and no checkpoint .* or move weights.safetensors away"):
+        train(tmp_path / "run", max_steps=2)
+    assert {path: path.read_bytes() for path in (tmp_path / "run").iterdir()} == before
+    path.unlink()
+    assert train(tmp_path / "run", max_steps=2) == path
 
 
 def test_a_folder_has_one_run_at_a_time(tmp_path):
