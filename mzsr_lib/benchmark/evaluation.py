@@ -124,15 +124,8 @@ def continued(
         If the file cannot be written any more; the work goes on to its end nevertheless.
     """
     columns = next((tuple(job.more) for job in jobs), ())
-    identity, place = (*measuring.IDENTITY, *columns), (*measuring.PLACE, *columns)
-    wanted = {job.key for job in jobs}
-    places = {measuring.key_of(job.facts, place) for job in jobs}
-    rows: dict[Key, Row] = {}
-    there = measuring.read(path, (*COLUMNS, *columns)).to_dict("records") if path and Path(path).exists() else []
-    for row in there:
-        keys = measuring.keys_of(row, identity)
-        if not wanted.isdisjoint(keys) or measuring.key_of(row, place) not in places:
-            rows[keys[0]] = row
+    identity = (*measuring.IDENTITY, *columns)
+    rows = _kept(jobs, path, columns) if path and Path(path).exists() else {}
     failed: list[Failure] = []
 
     def keep(row: Row) -> None:
@@ -158,6 +151,18 @@ def continued(
     if failed:
         raise failed[-1]
     return found()
+
+
+def _kept(jobs: Sequence[Job], path: str | Path, columns: tuple[str, ...]) -> dict[Key, Row]:
+    """Return the rows of a file that the jobs do not replace, by what identifies them."""
+    identity, place = (*measuring.IDENTITY, *columns), (*measuring.PLACE, *columns)
+    wanted, places = {job.key for job in jobs}, {measuring.key_of(job.facts, place) for job in jobs}
+    rows: dict[Key, Row] = {}
+    for row in measuring.read(path, (*COLUMNS, *columns)).to_dict("records"):
+        keys = measuring.keys_of(row, identity)
+        if not wanted.isdisjoint(keys) or measuring.key_of(row, place) not in places:
+            rows[keys[0]] = row
+    return rows
 
 
 def means(rows: Rows) -> Rows:

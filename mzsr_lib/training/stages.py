@@ -277,8 +277,7 @@ def meta_train(
             f"{group.world} processes cannot share {config.tasks} task(s) an update: start fewer, or draw more tasks."
         )
     pictures = pictures or read_pictures(folders, max_pixels=max_pixels)
-    source = PatchSource(pictures.training, group.device)
-    distribution = config.distribution()
+    source, distribution = PatchSource(pictures.training, group.device), config.distribution()
     held_out, tests = watched(pictures, config, 160, math.lcm(*config.scales) ** 2, group.device)
     network, known = initial_network(init, SRNetwork(generator=generator_for(config.seed, "weights")), group)
     learned, taught_by = learned_step(config, network, known), teacher(config, group)
