@@ -4,7 +4,8 @@
 
 The data set is taken from MZSR_DATA. One adaptation a picture is scored after every update; ZSSR's random
 start goes its own way (Adam on random crops) and is scored without self-ensemble and back-projection.
-A cell (data set, kernel, start) that is finished with the same weights is not measured again.
+A cell (data set, kernel, start) that is finished with the same pictures, kernel, weights and precision is not measured
+again: they count by their content.
 """
 
 import argparse
@@ -17,7 +18,7 @@ import torch
 from tqdm import tqdm
 
 from mzsr_lib import files, runtime
-from mzsr_lib.benchmark import sweeps
+from mzsr_lib.benchmark import datasets, measuring, sweeps
 from mzsr_lib.imaging import images, kernel_files, metrics, picture_files
 from mzsr_lib.imaging.degradation import Degradation, from_setting
 from mzsr_lib.methods import zero_shot
@@ -74,15 +75,17 @@ def main() -> None:
     parser.add_argument("--updates", type=int, default=10)
     parser.add_argument("--seed", type=int, default=0, help="of ZSSR's start and crops")
     parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--precision", choices=runtime.PRECISIONS, default=runtime.fast_precision(torch.device("cpu")))
+    parser.add_argument("--precision", choices=(measuring.AUTO, *runtime.PRECISIONS), default=measuring.AUTO)
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
+    auto = arguments.precision == measuring.AUTO
+    precision = runtime.fast_precision(torch.device("cpu")) if auto else arguments.precision
     files.check_writable(arguments.output)
     starts = {}
     for title, separator, name in (start.partition("=") for start in arguments.start):
         if not separator:
             parser.error(f"--start {title} should be TITLE=WEIGHTS")
-        loaded = weights.load(name, precision=arguments.precision)
+        loaded = weights.load(name, precision=precision)
         starts[title] = (loaded.name, weights.fingerprint(name), adapted(loaded, arguments.updates))
     if arguments.zssr:
         starts[ZSSR] = ("", "", zssr(arguments.updates, arguments.seed))
@@ -90,20 +93,26 @@ def main() -> None:
         sweeps.folders([arguments.data])[arguments.data],
         itertools.product(arguments.kernels, starts.items()),
     )
+    hashes = {path.name: datasets.fingerprint(path)[:12] for path in picture_files.paths_in(folder)}
     for kernel, (title, (name, digest, start)) in tqdm(list(jobs)):
-        cell = {"dataset": arguments.data, "kernel": kernel, "start": title}
+        setting = kernel_files.parse(kernel)
+        cell = {"dataset": arguments.data, "kernel": setting.name, "kernel_hash": setting.fingerprint, "start": title}
         made = {"weights": Path(name).name, "weights_hash": digest, "updates": str(arguments.updates)}
-        if any((cell | made).items() <= row.items() for row in present(arguments.output)):
+        asked = {} if auto else {"precision": precision}
+        done = [row for row in present(arguments.output) if (cell | made | asked).items() <= row.items()]
+        if {(row["image"], row["image_hash"]) for row in done} == hashes.items():
             continue
         facts = {
-            "precision": arguments.precision,
+            "precision": precision,
             "device": "cpu",
             "commit": files.git_commit(),
             "seed": arguments.seed,
         }
         facts["date"] = datetime.date.today().isoformat()
-        camera = from_setting(kernel_files.parse(kernel))
-        rows = [{**cell, **score, **made, **facts} for score in scored(folder, camera, start)]
+        rows = [
+            {**cell, **score, "image_hash": hashes[score["image"]], **made, **facts}
+            for score in scored(folder, from_setting(setting), start)
+        ]
         # Read again: another run may have written in the meantime.
         others = [row for row in present(arguments.output) if not cell.items() <= row.items()]
         files.write_rows(arguments.output, others + rows)
@@ -111,8 +120,10 @@ def main() -> None:
 
 def present(output: Path) -> list[dict]:
     """Return the rows that are there already."""
-    # Rows of earlier versions have no date, and were measured in float32.
-    return [{"date": "", "precision": "float32"} | row for row in files.read_rows(output)] if output.exists() else []
+    # Rows of earlier versions have no date and no hashes, and were measured in float32.
+    known = files.read_rows(output) if output.exists() else []
+    whole = [{"date": ""} | measuring.completed(row) for row in known]
+    return [{name: value for name, value in row.items() if name != "agree"} for row in whole]
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 import shlex
 
+import numpy as np
 import pytest
 import torch
 from helpers import ROOT, benchmark, picture
@@ -60,3 +61,26 @@ def test_a_benchmark_runs(path, photographs, tmp_path, monkeypatch, capsys):
         return
     rows = files.read_rows(output)
     assert len(rows) == count if count else rows
+
+
+def test_the_curve_of_updates_knows_kernels_and_pictures_by_their_content(photographs, tmp_path, monkeypatch):
+    def rows(folder, width):
+        kernel = tmp_path / folder / "kernel.npy"
+        kernel.parent.mkdir(exist_ok=True)
+        np.save(kernel, np.ones((width, width)))
+        words = f"curve {tmp_path / 'rows.csv'} --data mine --kernels {kernel} --start MZSR=mzsr-x2 --updates 1"
+        monkeypatch.setattr("sys.argv", words.split())
+        before = {row["kernel_hash"] for row in files.read_rows(tmp_path / "rows.csv")} if folder != "a" else set()
+        benchmark("updates_curve").main()
+        found = files.read_rows(tmp_path / "rows.csv")
+        return found, {row["kernel_hash"] for row in found} - before
+
+    first, one = rows("a", 3)
+    both, other = rows("b", 5)
+    assert len(one) == len(other) == 1 and both[: len(first)] == first and len(both) == 2 * len(first) == 36
+    assert rows("b", 5) == (both, set())
+    picture_files.save(photographs / "0.png", picture(66, 72, seed=99))
+    again, _ = rows("b", 5)
+    assert len(again) == 36 and [row for row in again if {row["kernel_hash"]} == one] == first
+    changed = [row["image"] for row in again if row not in both and row["image"] == "0.png"]
+    assert changed == ["0.png"] * 2

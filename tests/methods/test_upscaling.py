@@ -10,7 +10,7 @@ from mzsr_lib.files import InputError
 from mzsr_lib.imaging import estimation, images, kernel_files, kernels, picture_files
 from mzsr_lib.imaging.degradation import from_setting
 from mzsr_lib.imaging.picture_files import Picture
-from mzsr_lib.methods import registry
+from mzsr_lib.methods import registry, upscaling
 
 AUTO = registry.Options(precision="auto")  # as the call has it
 LR = picture(46, 43)
@@ -99,3 +99,34 @@ def test_a_doubt_is_a_warning():
 def test_an_array_that_is_no_picture_is_refused(values, part):
     with pytest.raises(InputError, match=part):
         mzsr_lib.upscale(values, "g2.0d")
+
+
+def expected(monkeypatch, method: str, side: int, **more) -> float:
+    """The seconds foretold for a square picture, where the parts that are timed take a number that is known."""
+
+    def seconds(self, part, degradation, steps):
+        learning = 0.01 if self.method.name == "zssr" else 3e-6 * part[0, 0].numel()  # an update of ZSSR sees a crop
+        return steps * learning + 1e-6 * self.options.scale**2 * part[0, 0].numel()
+
+    monkeypatch.setattr(upscaling.Upscaling, "_seconds", seconds)
+    work = upscaling.Upscaling(upscaling.chosen(method, "g2.0d"), "g2.0d", registry.Options(**more))
+    return work.expected(Picture(torch.zeros(1, 3, side, side)), from_setting(kernel_files.parse("g2.0d"), 2))
+
+
+@pytest.mark.parametrize("updates", [1, 5, 20])
+@pytest.mark.parametrize("side", [400, 1000])
+def test_the_time_that_is_foretold_is_that_of_all_pixels_and_updates(monkeypatch, updates, side):
+    close(expected(monkeypatch, f"mzsr:{updates}", side), 1e-6 * side**2 * (3 * updates + 4), 1e-6)
+    close(expected(monkeypatch, "blind", side), 1e-6 * side**2 * 4, 1e-6)
+    assert expected(monkeypatch, f"mzsr:{updates}", 300) == 0  # it is timed in less than it takes
+    zssr = [expected(monkeypatch, f"zssr:{100 * count}", side) for count in (updates, 2 * updates)]
+    close(zssr[1] - zssr[0], updates * 100 * 0.01, 1e-6)
+    assert 0 <= zssr[0] - updates - 4e-6 * side**2 < 0.02 * (side / 96) ** 2
+
+
+def test_minutes_of_work_are_said_before(monkeypatch):
+    said = []
+    monkeypatch.setattr(upscaling.Upscaling, "expected", lambda self, given, degradation: 150)
+    for progress in (True, False):
+        upscaling.upscale(picture(12, 15), method="bicubic", progress=progress, say=said.append)
+    assert said == ["This takes about 2 minutes."]
