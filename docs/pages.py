@@ -21,7 +21,8 @@ def prepared(source: str) -> str:
     gets a description; below the stored picture of an explorer stands a place for the live one.
     """
     notebook = nbformat.reads(source, as_version=4)
-    notebook.cells[0].source = _without_navigation(notebook.cells[0].source)
+    for cell in (notebook.cells[0], notebook.cells[-1]):
+        cell.source = _without_navigation(cell.source)
     for number, cell in enumerate(notebook.cells):
         if cell.cell_type == "code":
             _fold(cell)

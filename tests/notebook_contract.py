@@ -19,6 +19,18 @@ LARGEST = 1_000_000  # bytes
 WIDEST = 7  # columns of a table that a cell shows; more are not read side by side
 IGNORE = "nbval-ignore-output"
 STANDS_FOR_SOMETHING = re.compile(r"\[?<[\w. ]+( size | at | object)[^>]*>\]?")  # <Figure size 640x480 ...>
+YES_OR_NO = re.compile(r"(?<!=)\b(True|False)\b")  # a verdict; `antialias=True` is a setting
+HEX = re.compile(r"""["']#[0-9a-fA-F]{3,8}["']""")
+NEIGHBOURS = r"^previous: (.+) \| next: (.+)$"
+# Titles of which no free page or checked DOI is known.
+WITHOUT_ADDRESS = (
+    "Digital Image Processing*, the chapters",
+    "Internal Statistics of a Single Natural Image",
+    "Improving Resolution by Image Registration",
+    "Accurate Blur Models vs. Image Priors",
+    "Nonparametric Blind Super-Resolution",
+    "Defocus map estimation",
+)
 CLOSING = ["Exercises", "Questions to test yourself", "What you can do now", "References"]
 # Pictures, and Greek letters but pi: what has to mean the same in all notebooks.
 SIGN = re.compile(
@@ -37,10 +49,12 @@ def problems(path: Path) -> list[str]:
         *_outputs(code),
         *_comparison(code),
         *_tables(code),
+        *_numbers(code),
         *_parameters(code),
         *_lengths(notebook.cells, code),
         *_links(path, notebook.cells),
         *_first_cell(path, notebook.cells[0].source),
+        *_foot(notebook.cells),
         *_sections(_sections_of(notebook.cells)),
         *_exercises(notebook.cells),
         *_signs(path, notebook.cells),
@@ -97,6 +111,14 @@ def _tables(code):
     yield max(widths, default=0) <= WIDEST, f"A table has {max(widths, default=0)} columns."
 
 
+def _numbers(code):
+    """A number teaches, a verdict does not; colours are those of the drawing room."""
+    verdicts = [line for cell in code for line in shown_text(cell).splitlines() if YES_OR_NO.search(line)]
+    yield not verdicts, f"A verdict is printed where a number would teach: {'; '.join(verdicts)}"
+    colours = [colour for cell in code for colour in HEX.findall(cell.source)]
+    yield not colours, f"Colours are written into cells, not taken from `style`: {', '.join(colours)}."
+
+
 def _parameters(code):
     cells = [cell for cell in code if "parameters" in tags(cell)]
     yield len(cells) == 1, f"There are {len(cells)} cells tagged `parameters`."
@@ -140,10 +162,20 @@ def _first_cell(path: Path, first: str):
     place = order.index(path)
     previous, following = order[max(place - 1, 0) : place], order[place + 1 : place + 2]
     wanted = [[other.name for other in side] for side in (previous, following)]
-    lines = re.findall(r"^previous: (.+) \| next: (.+)$", first, re.MULTILINE)
+    lines = re.findall(NEIGHBOURS, first, re.MULTILINE)
     found = [_targets(side) if side != "none" else [] for side in lines[0]] if len(lines) == 1 else None
     names = " and ".join(side[0] if side else "none" for side in wanted)
     yield found == wanted, f"The line `previous: ... | next: ...` of the first cell does not lead to {names}."
+
+
+def _foot(cells):
+    """The way on stands at the foot too, and a reference is a link to what it names, if there is one."""
+    lines = [re.findall(NEIGHBOURS, cell.source, re.MULTILINE) for cell in (cells[0], cells[-1])]
+    yield lines[0] == lines[1], "The last cell does not repeat the line `previous: ... | next: ...` of the first."
+    references = _sections_of(cells).get("References", "")
+    bare = [line for line in re.findall(r"^- (.+(?:\n  .+)*)", references, re.MULTILINE) if "](http" not in line]
+    unknown = [line for line in bare if not any(title in line for title in WITHOUT_ADDRESS)]
+    yield not unknown, f"These references have no link: {'; '.join(unknown)}."
 
 
 def project_files(cells) -> set[str]:

@@ -10,7 +10,7 @@ from typing import Any
 
 import matplotlib
 from matplotlib.axes import Axes
-from matplotlib.colors import to_rgb
+from matplotlib.colors import to_hex, to_rgb
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
@@ -21,7 +21,9 @@ from mzsr_lib.methods.catalogue import ENTRIES, INK
 COLOURS = {name: entry.colour for name, entry in ENTRIES.items()} | {"wrong": "#8a191b"}
 _MARKERS = {entry.colour: entry.marker for entry in ENTRIES.values()} | {COLOURS["wrong"]: "^", INK: "o"}
 _TITLES = {entry.title.lower(): entry.colour for entry in ENTRIES.values()}
-PALE, MARK = "#dddddd", "#ffd400"
+PALE, MARK, QUIET = "#dddddd", "#ffd400", "#767676"
+# Lines that stand for no method, in order; they differ in brightness too.
+SERIES = ("#222222", "#c44e00", "#5b8c5a", "#8c6bb1", "#8c6d1f")
 FONT_SIZE = 9.5
 
 DPI = 100  # all sizes are in pixels of the picture
@@ -39,6 +41,13 @@ class Drawing(Figure):
 def colour(name: str) -> str:
     """Return a method's colour, by its name or its title in `catalogue.ENTRIES`; of anything else dark ink."""
     return COLOURS.get(name, _TITLES.get(name.lower(), INK))
+
+
+def tints(name: str, count: int) -> list[str]:
+    """Return so many shades of the colour of a method, from pale to its own: one thing, more and more of it."""
+    full = to_rgb(colour(name))
+    shares = [(number + 1) / count for number in range(count)]
+    return [to_hex([1 - share * (1 - part) for part in full]) for share in shares]
 
 
 def marker(line: str) -> str:

@@ -59,6 +59,21 @@ def test_lines_are_seen_on_white_and_have_markers_of_their_own():
     assert len(set(markers)) == len(markers)
 
 
+def test_lines_of_no_method_are_seen_and_differ_in_brightness_or_colour_for_every_reader():
+    assert all(style.contrast(colour, "white") >= VISIBLE for colour in (*style.SERIES, style.QUIET))
+    for matrix in SEEN.values():
+        lab = rgb2lab(as_seen(list(style.SERIES[:4]), matrix)[None])[0]
+        apart = deltaE_ciede2000(lab[:, None], lab[None]) + 1000 * np.eye(len(lab))
+        assert apart.min() >= DISTINCT
+
+
+def test_tints_end_with_the_colour_itself_and_grow_darker():
+    shades = style.tints("mzsr", 4)
+    assert shades[-1] == style.COLOURS["mzsr"]
+    contrasts = [style.contrast(shade, "white") for shade in shades]
+    assert contrasts == sorted(contrasts)
+
+
 @pytest.mark.parametrize(
     ("one", "other", "expected"), [("black", "white", 21), ("white", "white", 1), ("#767676", "white", 4.54)]
 )

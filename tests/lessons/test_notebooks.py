@@ -57,7 +57,10 @@ def check_exercise(attempt, right):
     print(f"{attempt.__name__} is {'right (1 checks)' if attempt() == right else 'not written yet'}.")
 
 exercises = SimpleNamespace(check_exercise=check_exercise)"""
-CLOSING = ["## What you can do now\n\nYou saw, said and did it.", "## References\n\n- A. Author: *A Title*, 2020."]
+CLOSING = [
+    "## What you can do now\n\nYou saw, said and did it.",
+    "## References\n\n- A. Author: [*A Title*](https://example.org), 2020.\n\nprevious: none | next: none",
+]
 
 
 def exercise(number: int) -> list:
@@ -165,6 +168,12 @@ BREAKS = {
     "A table has 8 columns": lambda nb: nb.cells[6].outputs.append(
         nbformat.v4.new_output("display_data", {"text/markdown": "| a " * 8 + "|"})
     ),
+    "A verdict is printed where a number would teach: by hand as in the library: True": lambda nb: nb.cells[6].update(
+        outputs=[
+            nbformat.v4.new_output("stream", name="stdout", text="with mu=True\nby hand as in the library: True\n")
+        ]
+    ),
+    'not taken from `style`: "#0072b2"': lambda nb: nb.cells[6].update(source='shade = "#0072b2"'),
     "exempt from comparison": lambda nb: [c.metadata.update(tags=["nbval-ignore-output"]) for c in nb.cells[3:6]],
     "nbval-skip": lambda nb: nb.cells[6].update(source="# NBVAL_SKIP\nx = 1"),
     "0 cells tagged": lambda nb: nb.cells[2].metadata.update(tags=[]),
@@ -188,6 +197,8 @@ BREAKS = {
     "no line **Time:**": replace(1, "**Time:**", "Time:"),
     "do not return": replace(-2, "You saw, said and did it."),
     "no `## References`": replace(-1, "- A."),
+    "no link: A. Author: *A Title*, 2020": replace(-1, "[*A Title*](https://example.org)", "*A Title*"),
+    "does not repeat the line": replace(-1, "next: none", "next: [This](00_good.ipynb)"),
     "not, in this order": swap,
     "folded answers [1, 2, 4, 5]": replace(-4, "<details><summary>3. Why?</summary>", "3. Why?"),
     "folded answers [1, 2, 3, 4, 6]": replace(-3, "5. Why", "6. Why"),

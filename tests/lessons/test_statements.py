@@ -89,3 +89,7 @@ def test_bicubic_shrinking_blurs_as_page_02_says():
     assert left[64] == pytest.approx(gaussian[64], abs=0.005)
     assert left[32] > gaussian[32] and left[96] < gaussian[96]
     assert "as a Gaussian of" in text("02")
+
+
+def test_the_command_and_the_library_give_one_picture():
+    assert "the pictures differ by 0 of 255 grey levels" in output("11", "main.main(")
