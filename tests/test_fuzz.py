@@ -130,6 +130,7 @@ def test_damaged_kernels(place, samples, data, damage):
 @given(
     st.one_of(st.text(max_size=30), st.lists(st.floats(), min_size=1, max_size=4).map(lambda v: ",".join(map(str, v))))
 )
+@example("1.0,1.5e-174,1.0")
 def test_any_words_for_a_kernel(text):
     try:
         found = kernel_files.parse(text)

@@ -2,7 +2,7 @@
 
 import math
 from dataclasses import dataclass, replace
-from typing import get_args
+from typing import Protocol, get_args
 
 import torch
 from torch.nn import functional as F
@@ -11,9 +11,9 @@ from mzsr_lib import fields
 from mzsr_lib.files import InputError
 from mzsr_lib.imaging import images, resize
 from mzsr_lib.imaging.images import check_scale, crop_to_multiple, round_to_8_bits
-from mzsr_lib.imaging.kernels import KernelPrior, Mode, OneKernel, Setting, moments
+from mzsr_lib.imaging.kernels import Mode, Setting, moments
 from mzsr_lib.imaging.resize import downscale, pad_symmetric
-from mzsr_lib.shapes import Kernels, OtherPlanes, Planes
+from mzsr_lib.shapes import Kernels, OtherPlanes, Planes, Tensor
 
 MODES = get_args(Mode)
 OFF_CENTRE = 0.1  # px: from here on the mass of a kernel lies off its centre
@@ -59,13 +59,13 @@ class Degradation:
         ``"direct"`` keeps every scale-th pixel, so that HR pixel (0, 0) is LR pixel (0, 0);
         ``"bicubic"`` shrinks with the antialiased bicubic, whose pixel centres are aligned.
     noise
-        Standard deviation of white Gaussian noise, in the image's units [0, 1].
+        Standard deviation of white Gaussian noise, in the image's units [0, 1]; of each picture its own with (B,).
     """
 
     kernel: Kernels
     scale: int = 2
     mode: Mode = "direct"
-    noise: fields.Share = 0.0
+    noise: fields.Share | Tensor = 0.0
 
     def __post_init__(self):
         check_scale(self.scale, least=1)
@@ -121,7 +121,8 @@ class Degradation:
 
     def part(self, which: slice) -> "Degradation":
         """Return the degradation of some pictures of the batch."""
-        return replace(self, kernel=self.kernel[which]) if self.kernel.ndim == 3 else self
+        noise = self.noise[which] if torch.is_tensor(self.noise) else self.noise
+        return replace(self, kernel=self.kernel[which] if self.kernel.ndim == 3 else self.kernel, noise=noise)
 
     def shared(self) -> "Degradation":
         """Return the same degradation with its first kernel for all pictures."""
@@ -144,10 +145,11 @@ class Degradation:
         """
         self.check(image)
         lr = self.linear(image)
-        if self.noise > 0:
+        if torch.is_tensor(self.noise) or self.noise > 0:
             if generator is None:
                 raise InputError("Noise needs a torch.Generator to be drawn from.")
-            lr = lr + self.noise * torch.randn(lr.shape, generator=generator, device=lr.device)
+            deviation = torch.as_tensor(self.noise, device=lr.device).view(-1, 1, 1, 1)
+            lr = lr + deviation * torch.randn(lr.shape, generator=generator, device=lr.device)
         return round_to_8_bits(lr)
 
     def check(self, image: Planes) -> None:
@@ -171,6 +173,19 @@ class Degradation:
         return cropped, self(cropped)
 
 
+class Prior(Protocol):
+    """A distribution of kernels."""
+
+    @property
+    def size(self) -> int:
+        """Pixels a side."""
+        ...
+
+    def sample(self, count: int, generator: torch.Generator, device: torch.device | str = "cpu") -> Kernels:
+        """Draw `count` kernels: (count, size, size), each with sum 1."""
+        ...
+
+
 @dataclass(frozen=True)
 class DegradationPrior:
     """The distribution over degradations that training draws from: p(k), and how pixels are dropped.
@@ -185,12 +200,15 @@ class DegradationPrior:
         Probability of sampling with the antialiased bicubic instead of directly.
     plain_share
         Probability, among those with bicubic sampling, of no blur before it (the paper's "bicubic").
+    noise
+        Largest standard deviation of the noise, in [0, 1]; half of the pictures have none.
     """
 
     scale: int
-    kernels: KernelPrior | OneKernel
+    kernels: "Prior"
     bicubic_share: float = 0.0
     plain_share: float = 0.0
+    noise: float = 0.0
 
     def __post_init__(self):
         check_scale(self.scale)
@@ -205,16 +223,23 @@ class DegradationPrior:
         for the device.
         """
         kernels = self.kernels.sample(count, generator, generator.device)
+        noise = self._noise(count, generator)
         if chance >= self.bicubic_share:
-            return Degradation(kernels, self.scale, "direct")
+            return Degradation(kernels, self.scale, "direct", noise)
         if self.plain_share == 1:
-            return Degradation(kernels.new_ones(1, 1), self.scale, "bicubic")
+            return Degradation(kernels.new_ones(1, 1), self.scale, "bicubic", noise)
         if self.plain_share > 0:
             plain = torch.rand(count, 1, 1, generator=generator, device=generator.device) < self.plain_share
             none = torch.zeros_like(kernels)
             none[:, self.kernels.size // 2, self.kernels.size // 2] = 1
             kernels = torch.where(plain, none, kernels)
-        return Degradation(kernels, self.scale, "bicubic")
+        return Degradation(kernels, self.scale, "bicubic", noise)
+
+    def _noise(self, count: int, generator: torch.Generator) -> float | Tensor:
+        if not self.noise:
+            return 0.0
+        drawn = torch.rand(count, generator=generator, device=generator.device)
+        return self.noise * (2 * drawn - 1).clamp(min=0)
 
 
 def from_setting(setting: Setting, scale: int = 2, mode: Mode | None = None, noise: float = 0.0) -> Degradation:

@@ -77,7 +77,7 @@ def covariance(lambda1: float | Eigenvalues, lambda2: float | Eigenvalues, theta
     return torch.stack([torch.stack([xx, xy], -1), torch.stack([xy, yy], -1)], -2)
 
 
-def gaussian_kernel(cov: Covariances, size: int = TEST_SIZE) -> Kernels:
+def gaussian_kernel(cov: Covariances, size: int = TEST_SIZE, centre: float = 0.0) -> Kernels:
     """Return the Gaussian ``exp(-x^T cov^-1 x / 2)`` on a ``size`` x ``size`` grid, normalised to sum 1.
 
     Parameters
@@ -86,6 +86,8 @@ def gaussian_kernel(cov: Covariances, size: int = TEST_SIZE) -> Kernels:
         (..., 2, 2), positive definite, px^2.
     size
         Odd number of pixels a side.
+    centre
+        How far right of and below the middle pixel its middle lies, px.
 
     Raises
     ------
@@ -94,7 +96,7 @@ def gaussian_kernel(cov: Covariances, size: int = TEST_SIZE) -> Kernels:
     """
     if size < 1 or size % 2 == 0:
         raise InputError(f"The size of a kernel is {size}: it must be odd, so that there is a centre pixel.")
-    axis = torch.arange(size, dtype=cov.dtype, device=cov.device) - size // 2
+    axis = torch.arange(size, dtype=cov.dtype, device=cov.device) - size // 2 - centre
     y, x = torch.meshgrid(axis, axis, indexing="ij")
     a, b, c = (cov[..., i, j, None, None] for i, j in ((0, 0), (0, 1), (1, 1)))
     # The inverse of a 2 x 2 matrix, written out: it needs no solver and no synchronisation on a GPU.
@@ -143,12 +145,14 @@ class KernelPrior:
         if not 0 < self.low <= self.high or self.size < 1 or self.size % 2 == 0:
             raise InputError(f"{self} is no prior: it needs 0 < low <= high and an odd size.")
 
-    def sample(self, count: int, generator: torch.Generator, device: torch.device | str = "cpu") -> Kernels:
-        """Draw `count` kernels: (count, size, size), each with sum 1."""
+    def sample(
+        self, count: int, generator: torch.Generator, device: torch.device | str = "cpu", centre: float = 0.0
+    ) -> Kernels:
+        """Draw `count` kernels: (count, size, size), each with sum 1; `centre` is that of `gaussian_kernel`."""
         u = torch.rand(3, count, generator=generator, device=device)
         lambda1 = self._between(torch.full_like(u[0], self.high), u[0])
         lambda2 = self._between(lambda1, u[1])
-        return gaussian_kernel(covariance(lambda1, lambda2, math.pi * u[2]), self.size)
+        return gaussian_kernel(covariance(lambda1, lambda2, math.pi * u[2]), self.size, centre)
 
     def _between(self, high: Eigenvalues, u: Eigenvalues) -> Eigenvalues:
         """Return eigenvalues between the lowest and `high`, for u in [0, 1]."""

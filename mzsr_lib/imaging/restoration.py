@@ -102,7 +102,7 @@ def transfer_function(kernel: Kernels, height: int, width: int) -> Tensor:
     return torch.fft.rfft2(grid.unflatten(-1, (height, width)))
 
 
-def least_squares(residual: Planes, kernel: Kernels, scale: int, mu: float | Float[Tensor, ""]) -> OtherPlanes:
+def least_squares(residual: Planes, kernel: Kernels, scale: int, mu: float | Tensor) -> OtherPlanes:
     """Return ``A^T (A A^T + mu)^-1 residual`` on a periodic grid, exactly.
 
     Parameters
@@ -136,7 +136,7 @@ def least_squares(residual: Planes, kernel: Kernels, scale: int, mu: float | Flo
 
 
 def restore(
-    lr: Planes, degradation: Degradation, mu: float | Float[Tensor, ""] = MU, prior: OtherPlanes | None = None
+    lr: Planes, degradation: Degradation, mu: float | Tensor = MU, prior: OtherPlanes | None = None
 ) -> OtherPlanes:
     """Return the picture that minimises ``|A x - lr|^2 + mu |x - prior|^2``.
 
@@ -204,7 +204,7 @@ def _correction(
     places: tuple[Tensor, Tensor],
     kernel: Kernels,
     scale: int,
-    mu: float | Float[Tensor, ""],
+    mu: float | Tensor,
 ) -> OtherPlanes:
     """Return the part of `least_squares` for a tile, from a window of the periodic picture that has it as a whole."""
     around = halo(kernel, scale)

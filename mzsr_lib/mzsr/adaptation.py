@@ -239,6 +239,8 @@ def super_resolve(
     It is computed in tiles of `size` px a side, by default 512. What is not finite becomes NaN.
     """
     with torch.no_grad():
+        if network.takes_kernel:
+            return images.clip(functional_call(network.at(degradation.scale), params, (lr, degradation)))
         *_, (_, sr) = run_passes(_whole(network.at(degradation.scale), params, size), lr, degradation, upscaler)
         return images.clip(upscaler.finish(lr, degradation, sr))
 

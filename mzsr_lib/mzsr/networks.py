@@ -26,6 +26,8 @@ class Network(nn.Module):
         The arguments that make the network again, without weights: what a weights file keeps.
     factor
         Output pixels for each input pixel, along a side.
+    takes_kernel
+        Whether it is called with the low-resolution picture and its degradation, and does the rest itself.
     precision
         Of its convolutions when it adapts or super-resolves, one of `runtime.PRECISIONS`; weights, losses and
         the steps stay in float32.
@@ -33,6 +35,7 @@ class Network(nn.Module):
 
     settings: dict
     factor: int
+    takes_kernel: bool = False
     precision: Precision = "float32"
 
     @property

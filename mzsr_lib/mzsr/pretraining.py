@@ -1,17 +1,22 @@
 """Stage 1, large-scale training: its settings, and the gradient of one batch (paper, Section 4.1)."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import Annotated
 
 import torch
 from torch.nn import functional as F
 
-from mzsr_lib.fields import Count, NotNegative, Positive, Share
+from mzsr_lib.fields import Count, NotNegative, Positive, Range, Share
 from mzsr_lib.files import InputError
+from mzsr_lib.imaging.blurs import AnyShape
+from mzsr_lib.imaging.cameras import PhotographPrior
+from mzsr_lib.imaging.degradation import DegradationPrior
+from mzsr_lib.imaging.kernels import KernelPrior, OneKernel
 from mzsr_lib.mzsr import inputs
 from mzsr_lib.mzsr.networks import Network
 from mzsr_lib.mzsr.settings import Decay, TrainConfig
-from mzsr_lib.mzsr.tasks import PatchSource, draw_degradation
+from mzsr_lib.mzsr.tasks import PatchSource, Shots, draw_degradation, one_of
 from mzsr_lib.runtime import Group, autocast, generator_for
 from mzsr_lib.shapes import Images, OtherImages, Tensor
 
@@ -28,6 +33,14 @@ class PretrainConfig(TrainConfig):
         Side of the high-resolution patches, px.
     network
         Arguments of the network: by default the paper's 8 convolutions of 64 channels, 225,091 parameters.
+    shapes_share
+        Share of the kernels that are no Gaussians but disks, motions and shakes; see `blurs.AnyShape`.
+    largest
+        Radius of the largest of these disks, px at scale 2, and a third of the longest motion; it grows with the scale.
+    noise
+        Largest standard deviation of the noise, in grey levels of 255; half of the pictures have none.
+    photographs
+        Draw pictures as they come, of which the truth is not told: see `cameras.PhotographPrior`.
     """
 
     steps: Count = 800_000
@@ -39,7 +52,11 @@ class PretrainConfig(TrainConfig):
     plain_share: Share = 1.0
     batch: Count = 32
     patch: Count = 96
-    network: Mapping[str, int] = field(default_factory=lambda: {"channels": 64, "layers": 8})
+    network: Mapping[str, int | str] = field(default_factory=lambda: {"channels": 64, "layers": 8})
+    shapes_share: Share = 0.0
+    largest: Annotated[float, Range(0.5, 20)] = 3.0
+    noise: Annotated[float, Range(0, 255)] = 0.0
+    photographs: bool = False
 
     def __post_init__(self):
         super().__post_init__()
@@ -53,6 +70,29 @@ class PretrainConfig(TrainConfig):
                 )
 
 
+    def degradations(self) -> tuple[DegradationPrior, ...]:
+        """Return the distributions of degradations, with blurs of other shapes and with noise."""
+        return tuple(
+            replace(prior, kernels=self._shapes(prior), noise=self.noise / 255) for prior in super().degradations()
+        )
+
+    def _shapes(self, prior: DegradationPrior) -> AnyShape | KernelPrior | OneKernel:
+        gaussians = prior.kernels
+        if not self.shapes_share or not isinstance(gaussians, KernelPrior):
+            return gaussians
+        return AnyShape(gaussians, self.shapes_share, self.largest * prior.scale / 2)
+
+    def shots(self, hr: Images, key: tuple[int | str, ...], generator: torch.Generator) -> Shots:
+        """Return low-resolution pictures of high-resolution ones, and what is told of them."""
+        if self.photographs:
+            return Shots(hr, *self._photographs(one_of(self.degradations(), key)).take(hr, key))
+        degradation = draw_degradation(self.degradations(), len(hr), key, generator)
+        return Shots(hr, degradation(hr, generator), degradation)
+
+    def _photographs(self, prior: DegradationPrior) -> PhotographPrior:
+        return PhotographPrior(prior.scale, prior.kernels, self.noise)
+
+
 def pretrain_gradient(
     network: Network, source: PatchSource, config: PretrainConfig, group: Group, step: int
 ) -> dict[str, Tensor]:
@@ -63,17 +103,19 @@ def pretrain_gradient(
     """
     generator = generator_for(config.seed, step, device=source.device)
     hr = source.sample(config.batch, config.patch, generator)
-    degradation = draw_degradation(config.degradations(), config.batch, (config.seed, step), generator)
-    mine = slice(group.rank, None, group.world)
-    hr, degradation = hr[mine], degradation.part(mine)
-    lr = degradation(hr)
+    shots = config.shots(hr, (config.seed, step), generator).part(slice(group.rank, None, group.world))
 
     def run(given: Images) -> OtherImages:
         with autocast(given.device, config.precision):
             return network(given.contiguous(memory_format=torch.channels_last)).float()
 
-    outputs = [output for _, output in inputs.run_passes(run, lr, degradation, config.upscaler())]
-    losses = torch.stack([F.l1_loss(output, hr) for output in outputs]) * (len(hr) / config.batch)
+    if network.takes_kernel:
+        network.precision = config.precision
+        outputs = [network(shots.lr, shots.degradation)]
+    else:
+        passes = inputs.run_passes(run, shots.lr, shots.degradation, config.upscaler())
+        outputs = [output for _, output in passes]
+    losses = torch.stack([F.l1_loss(output, shots.hr) for output in outputs]) * (len(shots.hr) / config.batch)
     network.zero_grad(set_to_none=True)
     losses.mean().backward()
     total, grads = losses.detach(), [p.grad for p in network.parameters() if p.grad is not None]

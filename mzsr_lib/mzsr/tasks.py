@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Literal, TypeVar
 
 import torch
 
@@ -125,13 +125,33 @@ def image_task(hr: Images, degradation: Degradation, upscaler: Upscaler = bicubi
     return Task(upscaler(son, degradation), target, upscaler(lr, degradation), hr, degradation)
 
 
+@dataclass(frozen=True)
+class Shots:
+    """Low-resolution pictures, their originals, and what is told of how they were taken, which need not be true."""
+
+    hr: Images
+    lr: OtherImages
+    degradation: Degradation
+
+    def part(self, which: slice) -> "Shots":
+        """Return some of them."""
+        return Shots(self.hr[which], self.lr[which], self.degradation.part(which))
+
+
+Prior = TypeVar("Prior")
+
+
+def one_of(priors: Sequence[Prior], key: tuple[int | str, ...]) -> Prior:
+    """Return one of the priors, mostly that of a scale, by the key."""
+    return priors[int(float(torch.rand((), generator=generator_for(*key, "scale"))) * len(priors))]
+
+
 def draw_degradation(
     degradations: Sequence[DegradationPrior], count: int, key: tuple[int | str, ...], generator: torch.Generator
 ) -> Degradation:
     """Draw a degradation with `count` kernels: these from `generator`, one of the priors and the mode from the key."""
-    which = float(torch.rand((), generator=generator_for(*key, "scale")))
     chance = float(torch.rand((), generator=generator_for(*key, "mode")))
-    return degradations[int(which * len(degradations))].sample(count, chance, generator)
+    return one_of(degradations, key).sample(count, chance, generator)
 
 
 @dataclass(frozen=True)

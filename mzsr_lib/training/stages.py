@@ -23,7 +23,7 @@ from mzsr_lib.mzsr.meta_training import MetaTrainConfig, meta_gradient
 from mzsr_lib.mzsr.networks import Network, SRNetwork
 from mzsr_lib.mzsr.pretraining import PretrainConfig, pretrain_gradient
 from mzsr_lib.mzsr.settings import TrainConfig
-from mzsr_lib.mzsr.tasks import PatchSource, Teacher
+from mzsr_lib.mzsr.tasks import PatchSource, Shots, Teacher
 from mzsr_lib.runtime import Group, generator_for
 from mzsr_lib.shapes import OtherImages
 from mzsr_lib.training import checkpoints
@@ -49,21 +49,29 @@ def watched(
     return held_out, validation_degradations(config.degradations(), len(held_out), device)
 
 
-def held_out_psnr(
-    network: Network,
-    params: Params,
-    held_out: Sequence[OtherImages],
-    degradations: Sequence[Degradation],
-    upscaler: inputs.Upscaler = inputs.bicubic_input,
-) -> float:
-    """Return the mean PSNR (dB, the paper's protocol) of the network on high-resolution pictures, degraded here.
+def watched_shots(
+    pictures: Pictures, config: PretrainConfig, size: int, multiple: int, device: torch.device
+) -> list[Shots]:
+    """Return the middle of each held-out picture as `watched` gives them, taken as the settings say."""
+    held_out, degradations = watched(pictures, config, size, multiple, device)
+    taken = []
+    for number, (hr, degradation) in enumerate(zip(held_out, degradations, strict=True)):
+        key, generator = ("validation", number), generator_for("validation", number, "noise", device=device)
+        if config.photographs:
+            taken.append(config.shots(hr, key, generator))
+        else:
+            taken.append(Shots(hr, degradation(hr, generator), degradation))
+    return taken
 
-    Each picture has a degradation of its own, as `validation_degradations` gives them.
-    """
+
+def held_out_psnr(
+    network: Network, params: Params, shots: Sequence[Shots], upscaler: inputs.Upscaler = inputs.bicubic_input
+) -> float:
+    """Return the mean PSNR (dB, the paper's protocol) of the network on low-resolution pictures."""
     scores = []
-    for hr, degradation in zip(held_out, degradations, strict=True):
-        sr = super_resolve(network, params, degradation(hr), degradation, upscaler)
-        scores.append(metrics.protocol_psnr(sr, hr, degradation.scale))
+    for shot in shots:
+        sr = super_resolve(network, params, shot.lr, shot.degradation, upscaler)
+        scores.append(metrics.protocol_psnr(sr, shot.hr, shot.degradation.scale))
     return sum(scores) / len(scores)
 
 
@@ -194,7 +202,7 @@ def pretrain(
     random = registry.build(config.network, generator_for(config.seed, "weights"))
     pictures = pictures or read_pictures(folders, max_pixels=max_pixels)
     source = PatchSource(pictures.training, group.device)
-    held_out, tests = watched(pictures, config, 192, math.lcm(*config.scales), group.device)
+    shots = watched_shots(pictures, config, 192, math.lcm(*config.scales), group.device)
     network, _ = initial_network(init, random, group)
     if network.settings != random.settings:
         raise InputError(f"{init} is a network with {network.settings}: give these settings, not {random.settings}.")
@@ -203,10 +211,11 @@ def pretrain(
         network,
         config,
         lambda step: pretrain_gradient(network, source, config, group, step),
-        lambda params: {"score": held_out_psnr(network, params, held_out, tests, config.upscaler())},
+        lambda params: {"score": held_out_psnr(network, params, shots, config.upscaler())},
         output,
         group,
-        provenance("pretrain", config, init, folders, pictures),
+        provenance("pretrain", config, init, folders, pictures)
+        | ({"input": inputs.described(inputs.unchanged_input)} if network.takes_kernel else {}),
     )
     return train(output, group, loop, max_minutes, max_steps)
 

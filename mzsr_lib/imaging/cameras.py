@@ -1,0 +1,161 @@
+"""Photographs as they come: any blur, the usual programs that shrink, noise, sharpening, JPEG, and a rough idea of it.
+
+What is told of such a picture is never the truth: the Gaussian nearest to the blur, with a wrong width, and one number
+for all that disturbs. A network that learns from it need not be told the truth either.
+"""
+
+import io
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from PIL import Image
+from torch.nn import functional as F
+
+from mzsr_lib import fields
+from mzsr_lib.fields import NotNegative, Scale
+from mzsr_lib.imaging import restoration
+from mzsr_lib.imaging.blurs import AnyShape, followed, shrinking
+from mzsr_lib.imaging.degradation import Degradation
+from mzsr_lib.imaging.images import from_array, round_to_8_bits, to_bytes
+from mzsr_lib.imaging.kernels import gaussian_kernel, moments
+from mzsr_lib.imaging.resize import pad_symmetric
+from mzsr_lib.runtime import generator_for
+from mzsr_lib.shapes import Covariances, Float, Images, Kernels, OtherImages, Tensor
+
+PROGRAMS = ("none", "bicubic", "area", "lanczos")
+TOLD_SIZE = 15  # px a side of the kernels that are told
+# What the antialiased bicubic that is told blurs as much as, by (scale / 2)^2 px^2: a camera without a shrinking
+# program is told so much less.
+SHRINKING = 0.5
+NARROWEST = 0.05  # px^2: a Gaussian as narrow as this is none
+SHARES = {"register": 0.8, "sharp": 0.3, "clean": 0.4, "sharpened": 0.15, "jpeg": 0.45, "doubtful": 0.1}
+
+
+def jpeg(image: Images, quality: int, subsampled: bool = True) -> Images:
+    """Return pictures (B, 3, h, w) as JPEG stores them, at a quality from 1 to 100, with halved chroma or without."""
+    read = []
+    for picture in to_bytes(image).permute(0, 2, 3, 1).cpu().numpy():
+        with io.BytesIO() as file:
+            Image.fromarray(picture).save(file, "JPEG", quality=quality, subsampling=2 if subsampled else 0)
+            read.append(from_array(np.array(Image.open(file))))
+    return torch.cat(read).to(image)
+
+
+def sharpen(image: Images, amount: float, radius: float) -> Images:
+    """Return pictures after an unsharp mask: `amount` times what a Gaussian of `radius` px takes away is added."""
+    side = 2 * math.ceil(2 * radius) + 1
+    kernel = gaussian_kernel(torch.eye(2).to(image) * radius**2, side).expand(3, 1, -1, -1)
+    return image + amount * (image - F.conv2d(pad_symmetric(image, side // 2), kernel, groups=3))
+
+
+def seen(hr: Images, kernels: Kernels, scale: int) -> OtherImages:
+    """Return every scale-th pixel of pictures (B, 3, H, W) blurred by (B, k, k): as `degradation.blur`, for wide ones."""
+    edge = kernels.shape[-1] // 2
+    padded = pad_symmetric(hr, edge)
+    size = padded.shape[-2:]
+    transfer = restoration.transfer_function(kernels, *size).conj().unsqueeze(-3)
+    blurred = torch.fft.irfft2(torch.fft.rfft2(padded) * transfer, size)
+    return blurred[..., edge : size[0] - edge : scale, edge : size[1] - edge : scale].contiguous()
+
+
+def covariances(kernels: Kernels) -> Covariances:
+    """Return the second moments (B, 2, 2) of kernels (B, k, k), px^2."""
+    return torch.stack([moments(kernel)[1] for kernel in kernels])
+
+
+def rough(cov: Covariances, generator: torch.Generator, spread: float = 0.15) -> Covariances:
+    """Return covariances (B, 2, 2) that are wrong: widths by about `spread`, 0.3 at most, and the shape half as much."""
+    drawn = torch.randn(len(cov), 3, generator=generator, device=cov.device) * spread
+    width, stretch, turn = drawn.clamp(-0.3, 0.3).unbind(-1)
+    change = torch.stack([torch.stack([stretch, turn], -1), torch.stack([turn, -stretch], -1)], -2) / 2
+    change = torch.eye(2).to(cov) * torch.exp(width)[:, None, None] + change
+    return positive(change @ cov @ change.mT)
+
+
+def positive(cov: Covariances) -> Covariances:
+    """Return covariances (B, 2, 2) whose eigenvalues are at least 0.05 px^2."""
+    values, vectors = torch.linalg.eigh(cov)
+    return vectors @ torch.diag_embed(values.clamp(min=NARROWEST)) @ vectors.mT
+
+
+@dataclass(frozen=True)
+class PhotographPrior:
+    """The distribution of photographs: how they are taken, and what is told of it.
+
+    Attributes
+    ----------
+    scale
+        2, 3 or 4.
+    blurs
+        Of the lens and the hand, px of the high-resolution grid.
+    noise
+        Largest standard deviation of the noise, in grey levels of 255.
+    """
+
+    scale: Scale
+    blurs: AnyShape
+    noise: NotNegative = 15.0
+
+    def __post_init__(self):
+        fields.check(self)
+
+    def take(self, hr: Images, key: tuple[int | str, ...]) -> tuple[OtherImages, Degradation]:
+        """Return low-resolution pictures (B, 3, h, w) of (B, 3, H, W), and what is told of how they were taken.
+
+        Everything follows from the key. Most lie as an ordinary enlargement does, and are told to have been shrunk by
+        bicubic after a Gaussian blur; the others are told to have been sampled directly.
+        """
+        generator = generator_for(*key, "photograph", device=hr.device)
+        u = torch.rand(9, len(hr), generator=generator, device=hr.device)
+        register, place = torch.rand(2, generator=generator_for(*key, "register")).tolist()
+        centred = register < SHARES["register"]
+        place = (place - 0.5) / 2 + centred * (self.scale - 1) / 2
+        whole, cov = self._blurs(u, centred, place, key)
+        clean = seen(hr, whole, self.scale)
+        lr = self._disturbed(clean, u, generator)
+        doubtful = (u[2] < SHARES["doubtful"])[:, None, None]
+        told = torch.where(doubtful, torch.eye(2).to(hr) * NARROWEST, rough(cov, generator))
+        wrong = torch.exp(0.2 * torch.randn(len(hr), generator=generator, device=hr.device))
+        noise = (lr - clean).square().mean(dim=(1, 2, 3)).sqrt() * wrong
+        kernels = gaussian_kernel(told, TOLD_SIZE)
+        return lr, Degradation(kernels, self.scale, "bicubic" if centred else "direct", noise)
+
+    def _blurs(
+        self, u: Float[Tensor, "n b"], centred: bool, place: float, key: tuple[int | str, ...]
+    ) -> tuple[Kernels, Covariances]:
+        """Return the kernels of all that happens before pixels are kept, and the Gaussians nearest to the blurs."""
+
+        def lens(middle: float) -> Kernels:
+            drawn = generator_for(*key, "lens", device=u.device)
+            return self.blurs.sample(u.shape[1], drawn, u.device, middle)
+
+        program = (len(PROGRAMS) * u[0]).long() * centred
+        alone = (program == 0)[:, None, None]
+        none = F.pad(torch.ones(1, 1, 1).to(u), (self.blurs.size // 2,) * 4).expand(u.shape[1], -1, -1)
+        sharp = (u[1] < SHARES["sharp"])[:, None, None]
+        blurs = torch.where(sharp & ~alone, none, lens(0.0))
+        taps = [shrinking(name, self.scale) for name in PROGRAMS[1:]]
+        taps = torch.stack([F.one_hot(torch.tensor(len(taps[0]) // 2), len(taps[0])).float(), *taps]).to(u)
+        whole = followed(torch.where(alone, lens(place), blurs), taps[program])
+        less = SHRINKING * (self.scale / 2) ** 2 * alone * centred
+        return whole, positive(covariances(blurs) - less * torch.eye(2).to(u))
+
+    def _disturbed(self, clean: OtherImages, u: Float[Tensor, "n b"], generator: torch.Generator) -> OtherImages:
+        """Return pictures after noise, sharpening and JPEG, each of them or not, in 8 bits."""
+        noisy = u[3] > SHARES["clean"]
+        deviation = (self.noise / 255 * u[4] ** 2 * noisy).view(-1, 1, 1, 1)
+        by_signal = u[5].view(-1, 1, 1, 1)  # share of the variance that grows with the light
+        variance = deviation**2 * (1 - by_signal + 2 * by_signal * clean.clamp(0, 1))
+        lr = clean + variance.sqrt() * torch.randn(clean.shape, generator=generator, device=clean.device)
+        chosen = u[6:9].T.tolist()
+        done = []
+        for picture, (sharpened, compressed, strength) in zip(lr.split(1), chosen, strict=True):
+            if sharpened < SHARES["sharpened"]:
+                picture = sharpen(picture, 0.3 + strength, 0.6 + strength)
+            picture = round_to_8_bits(picture)
+            if compressed < SHARES["jpeg"]:
+                picture = jpeg(picture, round(40 + 60 * strength), compressed < 2 / 3 * SHARES["jpeg"])
+            done.append(picture)
+        return torch.cat(done)

@@ -1,0 +1,114 @@
+"""A network told the kernel and the noise: the closed-form restoration and a small network, in turn, several times.
+
+Minimising ``|A x - y|^2 / sigma^2 + prior(x)`` by half-quadratic splitting alternates between two simple problems
+(USRNet: Zhang, Van Gool and Timofte, CVPR 2020): the picture nearest to the last one that agrees with the
+low-resolution one, which has a closed form (`imaging.restoration`), and the removal of what disturbs it, which is
+learned. Here the learned part works on the low-resolution grid, where it has a quarter of the pixels or fewer.
+"""
+
+from typing import Annotated
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from mzsr_lib.fields import Range
+from mzsr_lib.imaging import restoration, tiling
+from mzsr_lib.imaging.degradation import Degradation
+from mzsr_lib.mzsr.networks import Network, Width, convolution, initialise
+from mzsr_lib.runtime import autocast
+from mzsr_lib.shapes import Images, OtherImages, Planes, Tensor
+
+SCALES = (2, 3, 4)
+ROUNDING = 1 / 255 / 12**0.5  # standard deviation of what rounding to 8 bits adds: no picture has less
+NOISE_UNIT = 10 / 255  # by which the noise is divided before a convolution sees it
+FIRST_MU = 1e-3
+
+
+class Block(nn.Module):
+    """Two convolutions, around which the features also go unchanged."""
+
+    def __init__(self, channels: int):
+        super().__init__()
+        self.body = nn.Sequential(convolution(channels, channels), nn.ReLU(), convolution(channels, channels))
+
+    def forward(self, features: Planes) -> Planes:
+        """Return features of the same shape."""
+        return features + self.body(features)
+
+
+class Unfolded(Network):
+    """Several stages, each a closed-form restoration with a weight of its own and a few residual blocks.
+
+    Parameters
+    ----------
+    channels
+        Feature maps.
+    stages
+        How often the picture is restored and repaired.
+    blocks
+        Residual blocks a stage; each stage has its own, while all share what packs and unpacks the pixels of a scale.
+    generator
+        Draws the initial weights; without one they are zero, to be loaded.
+    """
+
+    takes_kernel = True
+    factor = 1
+
+    def __init__(
+        self,
+        channels: Width = 64,
+        stages: Annotated[int, Range(1, 16)] = 3,
+        blocks: Annotated[int, Range(1, 64)] = 2,
+        generator: torch.Generator | None = None,
+    ):
+        super().__init__()
+        self.settings = {"architecture": "unfolded", "channels": channels, "stages": stages, "blocks": blocks}
+        # A pixel of the low-resolution grid: those of the restored picture in it, its own colour, and the noise.
+        self.pack = nn.ModuleDict({str(s): convolution(3 * s * s + 4, channels) for s in SCALES})
+        self.bodies = nn.ModuleList(nn.Sequential(*(Block(channels) for _ in range(blocks))) for _ in range(stages))
+        self.unpack = nn.ModuleDict({str(s): convolution(channels, 3 * s * s) for s in SCALES})
+        # Logarithms of mu for a picture without noise, and of what the variance of the noise is multiplied by.
+        self.mu = nn.Parameter(torch.zeros(stages, 2))
+        ends = {block.body[-1] for body in self.bodies for block in body} | set(self.unpack.values())
+        initialise(self, generator, small=ends)
+        if generator is not None:
+            with torch.no_grad():
+                self.mu[:, 0] = torch.log(torch.tensor(FIRST_MU))
+                self.mu[:, 1] = torch.log(torch.tensor(100.0))
+
+    @property
+    def reach(self) -> int:
+        """How far a stage looks to each side beside its restoration, px of the low-resolution picture."""
+        return 2 * self.settings["blocks"] + 2
+
+    def at(self, scale: int) -> "Unfolded":
+        """Return this network, which serves every scale."""
+        return self
+
+    def trust(self, stage: int, noise: Tensor) -> Tensor:
+        """Return mu of a stage, (B, 1, 1, 1), for standard deviations of the noise (B,)."""
+        least, slope = self.mu[stage].exp()
+        return (least + slope * noise**2).view(-1, 1, 1, 1)
+
+    def forward(self, lr: Images, degradation: Degradation) -> OtherImages:
+        """Return the picture (B, 3, scale * h, scale * w) of a low-resolution one, of its degradation and noise."""
+        noise = torch.as_tensor(degradation.noise, device=lr.device, dtype=lr.dtype).expand(len(lr)).clamp(min=ROUNDING)
+        sr = None
+        for stage in range(self.settings["stages"]):
+            restored = restoration.restore(lr, degradation, self.trust(stage, noise), sr)
+            sr = restored + self._repair(stage, restored, lr, noise, degradation.scale)
+        assert sr is not None
+        return sr
+
+    def _repair(self, stage: int, restored: OtherImages, lr: Images, noise: Tensor, scale: int) -> OtherImages:
+        """Return what a stage adds to its restored picture."""
+
+        def repair(given: Planes) -> OtherImages:
+            features = self.pack[str(scale)](given.contiguous(memory_format=torch.channels_last))
+            return F.pixel_shuffle(self.unpack[str(scale)](self.bodies[stage](features)).float(), scale)
+
+        level = (noise / NOISE_UNIT).view(-1, 1, 1, 1).expand(-1, 1, *lr.shape[-2:])
+        given = torch.cat([F.pixel_unshuffle(restored, scale), lr, level], dim=1)
+        with autocast(lr.device, self.precision):
+            return tiling.by_tiles(repair, given, scale, self.reach, "network")
