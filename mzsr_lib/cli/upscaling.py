@@ -44,7 +44,7 @@ Kernel = Annotated[
         metavar="KERNEL",
         help="Blur kernel on the high-resolution grid: 'estimate', g0.2d, g2.0d, gani_d, g1.3b or bicubic; or three "
         "numbers such as 4.0,1.0,-0.5 (two variances in px^2 and an angle in radians); or a .mat, .npy or .png file, "
-        "of which FILE:NAME is one array and FILE:3 one entry, counted from 0. Methods that are told none do without.",
+        "of which FILE:NAME is one array and FILE:3 one entry, counted from 0. It may be left out.",
     ),
 ]
 Scale = Annotated[
@@ -104,7 +104,21 @@ def upscale(
     kernel_convention: Convention = "correlate",
     scale: Scale = 2,
     steps: Steps = None,
-    method: Annotated[str, arg(metavar="NAME", help=f"How to super-resolve: {METHODS}.")] = "mzsr",
+    method: Annotated[
+        str | None,
+        arg(
+            metavar="NAME",
+            help=f"How to super-resolve: {METHODS}. By default mzsr with a kernel that is known, and photo without.",
+        ),
+    ] = None,
+    noise: Annotated[
+        float | None,
+        arg(
+            metavar="N",
+            help="Standard deviation of what disturbs the picture, in grey levels of 255, for photo; by default it is "
+            "estimated.",
+        ),
+    ] = None,
     agree: Agree = True,
     ensemble: Annotated[
         bool, arg(help="Average over turned pictures (mzsr-plus): better, and 2 or 8 times slower.")
@@ -123,13 +137,14 @@ def upscale(
     device: Device = "auto",
     precision: Precision = "auto",
 ) -> None:
-    """Super-resolve pictures whose blur kernel is known.
+    """Super-resolve pictures, whether their blur kernel is known or not.
 
-    The kernel may also be "estimate": a Gaussian that fits the edges of the picture. Of several pictures those that
-    cannot be done are listed at the end, and the exit code is 1; what is there already is skipped.
+    Without a kernel, the blur and the noise are estimated, and doubted. Of several pictures those that cannot be done
+    are listed at the end, and the exit code is 1; what is there already is skipped.
 
+    Example: mzsr upscale photo.jpg photo-x2.png
     Example: mzsr upscale LR.png SR.png --kernel g2.0d --scale 2 --steps 10
-    Example: mzsr upscale photos --output large --kernel estimate
+    Example: mzsr upscale photos --output large
     """
     from mzsr_lib import runtime
     from mzsr_lib.imaging.encoding import check_quality
@@ -141,7 +156,9 @@ def upscale(
         check_quality(Path("a.jpg"), quality)
     options = Options(weights, runtime.pick_device(device), scale, precision, seed, not quiet, ensemble)
     choice = upscaling.chosen(method, kernel, steps, None if agree else False)
-    work = upscaling.Upscaling(choice, kernel, options, mode, register, size, tile, max_pixels, kernel_convention)
+    work = upscaling.Upscaling(
+        choice, kernel, options, mode, register, size, tile, max_pixels, kernel_convention, noise
+    )
     run = Run(work, overwrite, quality, quiet, json)
     run.all(jobs)
 

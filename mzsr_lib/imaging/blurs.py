@@ -41,7 +41,7 @@ def disk(radius: Numbers, size: int, centre: float = 0.0) -> Kernels:
 
 
 def path(x: Float[Tensor, "b n"], y: Float[Tensor, "b n"], size: int, centre: float = 0.0) -> Kernels:
-    """Return the blur of a point that moves: (B, size, size), along points (B, n) in px whose mean becomes the middle."""
+    """Return the blur of a point that moves: (B, size, size), along points (B, n) in px; their mean is the middle."""
     across, down = _grid(size, centre, x)
     x, y = (points - points.mean(dim=-1, keepdim=True) for points in (x, y))
     square = (across - x[..., None, None]) ** 2 + (down - y[..., None, None]) ** 2
@@ -54,10 +54,8 @@ def motion(length: Numbers, angle: Numbers, size: int, centre: float = 0.0) -> K
     return path(along * angle.cos()[:, None], along * angle.sin()[:, None], size, centre)
 
 
-def shake(
-    extent: Numbers, generator: torch.Generator, size: int, centre: float = 0.0, points: int = POINTS
-) -> Kernels:
-    """Return the blur of a hand that shakes: a walk of changing speed and direction, about `extent` px from end to end."""
+def shake(extent: Numbers, generator: torch.Generator, size: int, centre: float = 0.0, points: int = POINTS) -> Kernels:
+    """Return the blur of a hand that shakes: a walk of changing speed and direction, about `extent` px long."""
     drawn = torch.randn(2, len(extent), points, generator=generator, device=extent.device)
     walk = drawn.cumsum(dim=-1).cumsum(dim=-1)
     walk = walk - walk.mean(dim=-1, keepdim=True)
@@ -67,7 +65,7 @@ def shake(
 
 
 def shrinking(kind: str, scale: int) -> Tensor:
-    """Return the taps (n,), odd n, with which a program shrinks a line by `scale`: their mass lies (scale - 1) / 2 px off.
+    """Return the taps (n,), odd n, with which a program shrinks a line; their mass lies (scale - 1) / 2 px off.
 
     ``"bicubic"`` and ``"lanczos"`` (three lobes) are widened by `scale`; ``"area"`` is the mean.
     """

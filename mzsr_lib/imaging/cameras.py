@@ -7,6 +7,7 @@ for all that disturbs. A network that learns from it need not be told the truth 
 import io
 import math
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -51,7 +52,7 @@ def sharpen(image: Images, amount: float, radius: float) -> Images:
 
 
 def seen(hr: Images, kernels: Kernels, scale: int) -> OtherImages:
-    """Return every scale-th pixel of pictures (B, 3, H, W) blurred by (B, k, k): as `degradation.blur`, for wide ones."""
+    """Return every scale-th pixel of pictures (B, 3, H, W) blurred by (B, k, k): `degradation.blur` for wide ones."""
     edge = kernels.shape[-1] // 2
     padded = pad_symmetric(hr, edge)
     size = padded.shape[-2:]
@@ -66,7 +67,7 @@ def covariances(kernels: Kernels) -> Covariances:
 
 
 def rough(cov: Covariances, generator: torch.Generator, spread: float = 0.15) -> Covariances:
-    """Return covariances (B, 2, 2) that are wrong: widths by about `spread`, 0.3 at most, and the shape half as much."""
+    """Return wrong covariances (B, 2, 2): in width by about `spread`, 0.3 at most, and in shape half as much."""
     drawn = torch.randn(len(cov), 3, generator=generator, device=cov.device) * spread
     width, stretch, turn = drawn.clamp(-0.3, 0.3).unbind(-1)
     change = torch.stack([torch.stack([stretch, turn], -1), torch.stack([turn, -stretch], -1)], -2) / 2
@@ -78,6 +79,24 @@ def positive(cov: Covariances) -> Covariances:
     """Return covariances (B, 2, 2) whose eigenvalues are at least 0.05 px^2."""
     values, vectors = torch.linalg.eigh(cov)
     return vectors @ torch.diag_embed(values.clamp(min=NARROWEST)) @ vectors.mT
+
+
+class Taken(NamedTuple):
+    """Low-resolution pictures and the truth about them.
+
+    Attributes
+    ----------
+    lr
+        (B, 3, h, w).
+    covariances
+        Of the Gaussians nearest to the blurs before the pixels were kept, (B, 2, 2), px^2 of the high-resolution grid.
+    noise
+        Standard deviation (B,) of all that disturbs the pictures: noise, sharpening, JPEG, rounding.
+    """
+
+    lr: OtherImages
+    covariances: Covariances
+    noise: Float[Tensor, "b"]
 
 
 @dataclass(frozen=True)
@@ -107,20 +126,25 @@ class PhotographPrior:
         Everything follows from the key. Most lie as an ordinary enlargement does, and are told to have been shrunk by
         bicubic after a Gaussian blur; the others are told to have been sampled directly.
         """
-        generator = generator_for(*key, "photograph", device=hr.device)
-        u = torch.rand(9, len(hr), generator=generator, device=hr.device)
-        register, place = torch.rand(2, generator=generator_for(*key, "register")).tolist()
+        register = float(torch.rand((), generator=generator_for(*key, "register")))
         centred = register < SHARES["register"]
-        place = (place - 0.5) / 2 + centred * (self.scale - 1) / 2
-        whole, cov = self._blurs(u, centred, place, key)
+        taken = self.taken(hr, key, centred)
+        generator = generator_for(*key, "told", device=hr.device)
+        doubtful = torch.rand(len(hr), 1, 1, generator=generator, device=hr.device) < SHARES["doubtful"]
+        told = torch.where(doubtful, torch.eye(2).to(hr) * NARROWEST, rough(taken.covariances, generator))
+        wrong = torch.exp(0.2 * torch.randn(len(hr), generator=generator, device=hr.device))
+        mode = "bicubic" if centred else "direct"
+        return taken.lr, Degradation(gaussian_kernel(told, TOLD_SIZE), self.scale, mode, taken.noise * wrong)
+
+    def taken(self, hr: Images, key: tuple[int | str, ...], centred: bool = True) -> "Taken":
+        """Return low-resolution pictures and the truth; `centred` ones lie as an ordinary enlargement does."""
+        generator = generator_for(*key, "photograph", device=hr.device)
+        u = torch.rand(8, len(hr), generator=generator, device=hr.device)
+        place = float(torch.rand((), generator=generator_for(*key, "place")) - 0.5) / 2
+        whole, cov = self._blurs(u, centred, place + centred * (self.scale - 1) / 2, key)
         clean = seen(hr, whole, self.scale)
         lr = self._disturbed(clean, u, generator)
-        doubtful = (u[2] < SHARES["doubtful"])[:, None, None]
-        told = torch.where(doubtful, torch.eye(2).to(hr) * NARROWEST, rough(cov, generator))
-        wrong = torch.exp(0.2 * torch.randn(len(hr), generator=generator, device=hr.device))
-        noise = (lr - clean).square().mean(dim=(1, 2, 3)).sqrt() * wrong
-        kernels = gaussian_kernel(told, TOLD_SIZE)
-        return lr, Degradation(kernels, self.scale, "bicubic" if centred else "direct", noise)
+        return Taken(lr, cov, (lr - clean).square().mean(dim=(1, 2, 3)).sqrt())
 
     def _blurs(
         self, u: Float[Tensor, "n b"], centred: bool, place: float, key: tuple[int | str, ...]
@@ -144,12 +168,12 @@ class PhotographPrior:
 
     def _disturbed(self, clean: OtherImages, u: Float[Tensor, "n b"], generator: torch.Generator) -> OtherImages:
         """Return pictures after noise, sharpening and JPEG, each of them or not, in 8 bits."""
-        noisy = u[3] > SHARES["clean"]
-        deviation = (self.noise / 255 * u[4] ** 2 * noisy).view(-1, 1, 1, 1)
-        by_signal = u[5].view(-1, 1, 1, 1)  # share of the variance that grows with the light
+        noisy = u[2] > SHARES["clean"]
+        deviation = (self.noise / 255 * u[3] ** 2 * noisy).view(-1, 1, 1, 1)
+        by_signal = u[4].view(-1, 1, 1, 1)  # share of the variance that grows with the light
         variance = deviation**2 * (1 - by_signal + 2 * by_signal * clean.clamp(0, 1))
         lr = clean + variance.sqrt() * torch.randn(clean.shape, generator=generator, device=clean.device)
-        chosen = u[6:9].T.tolist()
+        chosen = u[5:].T.tolist()
         done = []
         for picture, (sharpened, compressed, strength) in zip(lr.split(1), chosen, strict=True):
             if sharpened < SHARES["sharpened"]:

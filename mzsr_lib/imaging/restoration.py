@@ -16,7 +16,7 @@ from mzsr_lib.files import InputError
 from mzsr_lib.imaging import resize, tiling
 from mzsr_lib.imaging.degradation import Degradation
 from mzsr_lib.imaging.resize import cubic, mirror, pad_symmetric
-from mzsr_lib.shapes import Float, Kernels, OtherPlanes, Planes, Tensor
+from mzsr_lib.shapes import Kernels, OtherPlanes, Planes, Tensor
 
 MU = 1e-3  # trust in the prior, when nothing else is said
 # Low-resolution pixels of reflection around a picture, in which the wrap-around of the Fourier transform fades.

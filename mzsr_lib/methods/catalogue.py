@@ -42,6 +42,9 @@ class Entry:
         Whether it may end with `registry.agreed`: those that do so anyway, or are nothing else, may not.
     reported
         Whether it has a column in the README.
+    rough
+        Whether it is for photographs of which nothing is known for sure: what it is told may be estimated, and it is
+        told the noise too. Tables of known kernels leave it out unless it is named.
     colour, marker
         Of its lines.
     """
@@ -57,6 +60,7 @@ class Entry:
     prior: bool = False
     agrees: bool = False
     reported: bool = False
+    rough: bool = False
     colour: str = INK
     marker: str = "o"
 
@@ -101,6 +105,7 @@ def _entries() -> tuple[Entry, ...]:
             colour="#a52374",
             marker="P",
         ),
+        Entry("photo", "Photograph", "trained", takes="unfolded", rough=True, colour="#5f5f00", marker="*"),
     )
 
 
@@ -224,4 +229,4 @@ def choices(texts: Sequence[str], steps: Sequence[int] = (), agree: bool | None 
 
 def standard() -> list[Choice]:
     """Return what tables measure when no method is named: every method with the updates that they show."""
-    return [Choice(name, steps) for name in METHODS for steps in ENTRIES[name].standard]
+    return [Choice(name, steps) for name in METHODS for steps in ENTRIES[name].standard if not ENTRIES[name].rough]

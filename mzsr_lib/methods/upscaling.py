@@ -30,13 +30,14 @@ from mzsr_lib.imaging.degradation import OFF_CENTRE, Degradation, from_setting, 
 from mzsr_lib.imaging.kernel_files import Convention
 from mzsr_lib.imaging.kernels import Mode, Setting
 from mzsr_lib.imaging.picture_files import Picture
-from mzsr_lib.methods import catalogue, registry
+from mzsr_lib.methods import catalogue, guesses, registry
 from mzsr_lib.methods.catalogue import Choice
 from mzsr_lib.methods.registry import Method, Options
 from mzsr_lib.runtime import Precision, pick_device
 from mzsr_lib.shapes import Images, Kernel, OtherImages, OtherPlanes, Planes
 
 ESTIMATE = "estimate"
+KNOWN, UNKNOWN = "mzsr", "photo"  # the methods for a kernel that is known, and for one that is not
 Register = Literal["sampling", "input"]
 GivenKernel = str | Path | Setting | Kernel | np.ndarray | None
 
@@ -50,7 +51,7 @@ def upscale(
     picture: str | Path | Picture | Images | np.ndarray,
     kernel: GivenKernel = None,
     scale: int = 2,
-    method: str = "mzsr",
+    method: str | None = None,
     steps: int | None = None,
     agree: bool | None = None,
     weights: str | Path | None = None,
@@ -66,8 +67,9 @@ def upscale(
     size: str | None = None,
     tile: int | None = None,
     max_pixels: int = MAX_PIXELS,
+    noise: float | None = None,
 ) -> Picture | OtherImages | np.ndarray:
-    """Return a picture `scale` times as large, with the blur of its kernel undone.
+    """Return a picture `scale` times as large, with its blur undone.
 
     Parameters
     ----------
@@ -76,12 +78,13 @@ def upscale(
         numbers in [0, 1].
     kernel
         The blur on the high-resolution grid: what `kernel_files.parse` reads, such as ``"g2.0d"`` or
-        ``"4.0,1.0,-0.5"``; ``"estimate"``, a Gaussian that fits the edges of the picture; or a kernel (k, k). It may
-        be left out for a method that is told none.
+        ``"4.0,1.0,-0.5"``; ``"estimate"``, a Gaussian that fits the picture; or a kernel (k, k). It may be left out
+        for a method that is told none, and for photo, which then estimates it.
     scale
         2, 3 or 4; 1 undoes a blur alone, by methods without trained weights.
     method
-        What `catalogue.parse` reads, such as ``"mzsr"`` or ``"mzsr:1"``.
+        What `catalogue.parse` reads, such as ``"mzsr"`` or ``"mzsr:1"``; by default mzsr when the kernel is known, and
+        photo when it is not.
     steps
         Gradient updates on the picture, by default the method's own: 10 for mzsr, 0 for mzsr-plus.
     agree
@@ -117,6 +120,8 @@ def upscale(
         Side of the pieces of a large picture, px of the result; see `tiling.planned`.
     max_pixels
         The most that are read, and made.
+    noise
+        Standard deviation of what disturbs the picture, in grey levels of 255, for photo; by default it is estimated.
 
     Returns
     -------
@@ -137,28 +142,31 @@ def upscale(
     given = _read(picture, max_pixels)
     options = Options(weights, pick_device(str(device)), scale, precision, seed, progress, ensemble)
     choice = chosen(method, kernel, steps, agree)
-    result = Upscaling(choice, kernel, options, mode, register, size, tile, max_pixels, convention)(given, say)
+    work = Upscaling(choice, kernel, options, mode, register, size, tile, max_pixels, convention, noise)
+    result = work(given, say)
     if isinstance(picture, np.ndarray):
         return images.to_array(result.image, picture)
     return result.image if isinstance(picture, torch.Tensor) else result
 
 
-def chosen(method: str, kernel: GivenKernel, steps: int | None = None, agree: bool | None = None) -> Choice:
+def chosen(method: str | None, kernel: GivenKernel, steps: int | None = None, agree: bool | None = None) -> Choice:
     """Return the method that is named; by default it ends with agreement where it can and the kernel is known.
+
+    Without a name it is photo when the kernel is not known, and else mzsr.
 
     Raises
     ------
     InputError
         If there is none, or it must be told a kernel and there is no kernel.
     """
-    choice = catalogue.parse(method, steps, agree)
+    known = kernel is not None and not _is_estimate(kernel)
+    choice = catalogue.parse(method or (KNOWN if known else UNKNOWN), steps, agree)
     entry = catalogue.entry_of(choice.method)
-    if kernel is None and (entry.needs_kernel or choice.agree):
+    if kernel is None and (entry.needs_kernel or choice.agree) and not entry.rough:
         raise InputError(
             f"The method {choice} is told the kernel of the blur: give it (--kernel), for instance 'estimate', or take "
             "a method that needs none, such as --method blind."
         )
-    known = kernel is not None and not _is_estimate(kernel)
     return replace(choice, agree=True) if agree is None and entry.agrees and known else choice
 
 
@@ -175,13 +183,22 @@ class Upscaling:
     tile: int | None = None
     max_pixels: int = MAX_PIXELS
     convention: Convention = "correlate"
+    noise: float | None = None
     method: Method = field(init=False)
     setting: Setting | None = field(init=False)
+    rough: bool = field(init=False)
 
     def __post_init__(self):
         if self.size is not None:
             _sides(self.size)
-        if _is_estimate(self.kernel):
+        self.rough = catalogue.entry_of(self.choice.method).rough
+        if self.rough and self.kernel is None:
+            self.kernel = ESTIMATE
+        if self.noise is not None and not (self.rough and 0 <= self.noise <= 255):
+            raise InputError(
+                f"The noise is {self.noise:g}: it must be from 0 to 255 grey levels, and is for the method photo alone."
+            )
+        if _is_estimate(self.kernel) and not self.rough:
             check_estimable(self.options.scale, self.mode)
         with tiling.planned(self.tile):
             self.method = registry.build(self.choice, self.options)
@@ -189,20 +206,38 @@ class Upscaling:
 
     def __call__(self, given: Picture, say: Callable[[str], None]) -> Picture:
         """Return the larger picture."""
-        scale, device = self.options.scale, self.options.device
         self.final_size(given)
-        setting = self.setting or estimated(given, scale, self.mode, say)
-        degradation = from_setting(setting, scale, self.mode).to(device)
+        degradation, sentences = self._told(given)
+        degradation = degradation.to(self.options.device)
         self._check_learnable(given, degradation)
-        if self.kernel is not None:
-            doubted = registry.doubt(self.method, degradation) or doubt(self.kernel, self.choice.method)
-            for sentence in (*remarks(setting, degradation), *([doubted] if doubted else [])):
-                say(sentence)
+        for sentence in sentences:
+            say(sentence)
         with torch.no_grad(), tiling.planned(self.tile, self._watch if self.options.progress else None):
             if self.options.progress and (seconds := self.expected(given, degradation)) > LONG:
                 say(f"This takes about {seconds / 60:.0f} minutes.")
             result = picture_files.upscale(given, self.method, degradation, self.method.enlarge)
             return self._placed(result, degradation)
+
+    def _told(self, given: Picture) -> tuple[Degradation, list[str]]:
+        """Return what the method is told of a picture, and what a user should read of it."""
+        scale, sentences = self.options.scale, []
+        if self.rough:
+            noise, degradation = (
+                self.noise,
+                None if self.setting is None else from_setting(self.setting, scale, self.mode),
+            )
+            if noise is None or degradation is None:
+                found = guesses.guess(given.image, scale)
+                degradation = degradation or found.degradation
+                noise = found.finding.noise * 255 if noise is None else noise
+                sentences = [found.sentence]
+            return replace(degradation, noise=noise / 255), sentences
+        setting = self.setting or estimated(given, scale, self.mode, sentences.append)
+        degradation = from_setting(setting, scale, self.mode)
+        if self.kernel is not None:
+            doubted = registry.doubt(self.method, degradation) or doubt(self.kernel, self.choice.method)
+            sentences += remarks(setting, degradation) + ([doubted] if doubted else [])
+        return degradation, sentences
 
     def final_size(self, given: Picture) -> tuple[int, int]:
         """Return height and width of the result of a picture; raise `InputError` when they cannot be."""
@@ -212,7 +247,7 @@ class Upscaling:
 
     def off(self) -> str | None:
         """Say where the result lies beside an ordinary enlargement, or return None when it lies there."""
-        setting = self.setting or Setting("estimate", torch.ones(1, 1), "direct")
+        setting = self.setting or Setting("estimate", torch.ones(1, 1), "bicubic" if self.rough else "direct")
         across, down = self._offset(from_setting(setting, self.options.scale, self.mode))
         if self.register == "input" or max(abs(across), abs(down)) < OFF_CENTRE:
             return None
@@ -370,5 +405,5 @@ def estimated(picture: Picture, scale: int, mode: Mode | None, say: Callable[[st
 def doubt(kernel: object, method: str) -> str | None:
     """Say in one sentence why a method should not be trusted with a kernel that was only estimated, or return None."""
     if _is_estimate(kernel) and method == "mzsr-plus":
-        return "With an estimated kernel the method mzsr is the safer one: look for halos, and compare."
+        return "With an estimated kernel the method photo is the safer one: look for halos, and compare."
     return None

@@ -7,13 +7,20 @@ import torch
 from mzsr_lib import fields
 from mzsr_lib.files import InputError
 from mzsr_lib.models.carn import CARN
+from mzsr_lib.models.estimator import Estimator
 from mzsr_lib.models.rcan import RCAN
 from mzsr_lib.models.unfolded import Unfolded
 from mzsr_lib.mzsr.networks import Network, SRNetwork
 
 # The paper's network goes without the setting "architecture", as in the files of earlier versions.
 PAPER = "mzsr"
-CLASSES: dict[str, type[Network]] = {PAPER: SRNetwork, "carn": CARN, "rcan": RCAN, "unfolded": Unfolded}
+CLASSES: dict[str, type[Network]] = {
+    PAPER: SRNetwork,
+    "carn": CARN,
+    "rcan": RCAN,
+    "unfolded": Unfolded,
+    "estimator": Estimator,
+}
 
 
 def kind_of(settings: Mapping) -> str:

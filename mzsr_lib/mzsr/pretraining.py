@@ -60,6 +60,8 @@ class PretrainConfig(TrainConfig):
 
     def __post_init__(self):
         super().__post_init__()
+        if self.photographs and not (self.shapes_share and self.kernel is None):
+            raise InputError("Photographs have blurs of every shape: give a share of other shapes, and no kernel.")
         plain = self.kernel is None and self.bicubic_share == self.plain_share == 1
         least = 1 if plain else max(prior.kernels.size for prior in self.degradations())
         for scale in self.scales:
@@ -68,7 +70,6 @@ class PretrainConfig(TrainConfig):
                     f"Patches of {self.patch} px must be a positive multiple of scale {scale}, "
                     "and no smaller than the kernels."
                 )
-
 
     def degradations(self) -> tuple[DegradationPrior, ...]:
         """Return the distributions of degradations, with blurs of other shapes and with noise."""
@@ -85,11 +86,14 @@ class PretrainConfig(TrainConfig):
     def shots(self, hr: Images, key: tuple[int | str, ...], generator: torch.Generator) -> Shots:
         """Return low-resolution pictures of high-resolution ones, and what is told of them."""
         if self.photographs:
-            return Shots(hr, *self._photographs(one_of(self.degradations(), key)).take(hr, key))
+            return Shots(hr, *self.photographs_of(key).take(hr, key))
         degradation = draw_degradation(self.degradations(), len(hr), key, generator)
         return Shots(hr, degradation(hr, generator), degradation)
 
-    def _photographs(self, prior: DegradationPrior) -> PhotographPrior:
+    def photographs_of(self, key: tuple[int | str, ...]) -> PhotographPrior:
+        """Return the photographs of one of the scales, by the key."""
+        prior = one_of(self.degradations(), key)
+        assert isinstance(prior.kernels, AnyShape)  # see __post_init__
         return PhotographPrior(prior.scale, prior.kernels, self.noise)
 
 

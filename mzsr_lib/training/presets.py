@@ -115,6 +115,28 @@ def pretrain_photo() -> PretrainConfig:
     )
 
 
+def pretrain_estimator() -> PretrainConfig:
+    """Return settings for the network that says what a photograph went through, and how sure it is."""
+    return replace(
+        pretrain_photo(), steps=4_000, network={"architecture": "estimator", "channels": 32}, ema=0.995, patch=192
+    )
+
+
+def pretrain_known() -> PretrainConfig:
+    """Return settings for the unfolded network with a kernel of any shape that is known, and noise that is."""
+    return replace(
+        pretrain_photo(),
+        steps=12_000,
+        prior_high=5.0,
+        bicubic_share=0.4,
+        plain_share=0.4,
+        shapes_share=0.2,
+        largest=3.0,
+        noise=10.0,
+        photographs=False,
+    )
+
+
 def meta_train_cpu() -> MetaTrainConfig:
     """Return settings for two hours on one CPU core: a start that learns the kernel, for all five of the paper's.
 
@@ -221,6 +243,8 @@ PRETRAIN: dict[str, Callable[[], PretrainConfig]] = {
     "specialist": pretrain_specialist,
     "plus": pretrain_plus,
     "photo": pretrain_photo,
+    "estimator": pretrain_estimator,
+    "known": pretrain_known,
 }
 META_TRAIN: dict[str, Callable[[], MetaTrainConfig]] = {
     "paper": MetaTrainConfig,

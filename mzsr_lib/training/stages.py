@@ -16,6 +16,7 @@ from mzsr_lib.imaging.degradation import Degradation, DegradationPrior
 from mzsr_lib.imaging.images import centre_crop
 from mzsr_lib.imaging.photographs import Pictures, read_pictures
 from mzsr_lib.models import registry, weights
+from mzsr_lib.models.estimator import Estimator
 from mzsr_lib.mzsr import curvature, inputs
 from mzsr_lib.mzsr.adaptation import Rule, adapt, starting_point, super_resolve
 from mzsr_lib.mzsr.curvature import Curvature, LearnedStep
@@ -26,7 +27,7 @@ from mzsr_lib.mzsr.settings import TrainConfig
 from mzsr_lib.mzsr.tasks import PatchSource, Shots, Teacher
 from mzsr_lib.runtime import Group, generator_for
 from mzsr_lib.shapes import OtherImages
-from mzsr_lib.training import checkpoints
+from mzsr_lib.training import checkpoints, estimating
 from mzsr_lib.training.loop import Loop, Params, Part
 
 
@@ -202,16 +203,26 @@ def pretrain(
     random = registry.build(config.network, generator_for(config.seed, "weights"))
     pictures = pictures or read_pictures(folders, max_pixels=max_pixels)
     source = PatchSource(pictures.training, group.device)
-    shots = watched_shots(pictures, config, 192, math.lcm(*config.scales), group.device)
     network, _ = initial_network(init, random, group)
     if network.settings != random.settings:
         raise InputError(f"{init} is a network with {network.settings}: give these settings, not {random.settings}.")
+    if isinstance(network, Estimator):
+        held_out, _ = watched(pictures, config, 192, math.lcm(*config.scales), group.device)
+        gradient = functools.partial(estimating.estimate_gradient, network, source, config, group)
+        validate = functools.partial(estimating.held_out_likelihood, network, held_out=held_out, config=config)
+    else:
+        shots = watched_shots(pictures, config, 192, math.lcm(*config.scales), group.device)
+        gradient = functools.partial(pretrain_gradient, network, source, config, group)
+
+        def validate(params: Params) -> dict[str, float]:
+            return {"score": held_out_psnr(network, params, shots, config.upscaler())}
+
     loop = functools.partial(
         Loop,
         network,
         config,
-        lambda step: pretrain_gradient(network, source, config, group, step),
-        lambda params: {"score": held_out_psnr(network, params, shots, config.upscaler())},
+        gradient,
+        validate,
         output,
         group,
         provenance("pretrain", config, init, folders, pictures)
