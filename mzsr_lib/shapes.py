@@ -27,6 +27,7 @@ Luma = Float[Tensor, "b 1 h w"]
 # A second size in the same signature; "_" is compared with nothing.
 OtherImages = Float[Tensor, "b 3 _ _"]
 OtherPlanes = Float[Tensor, "b c _ _"]
+AnyPlanes = Float[Tensor, "b _ _ _"]
 OtherLuma = Float[Tensor, "b 1 _ _"]
 Kernel = Float[Tensor, "k k"]
 Kernels = Float[Tensor, "*batch k k"]
@@ -36,6 +37,7 @@ Scalar = Float[Tensor, ""]
 Bytes = UInt8[Tensor, "3 n"]
 
 __all__ = [
+    "AnyPlanes",
     "Bytes",
     "Covariances",
     "Eigenvalues",

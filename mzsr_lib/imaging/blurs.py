@@ -80,7 +80,7 @@ def shrinking(kind: str, scale: int) -> Tensor:
     return taps / taps.sum()
 
 
-def followed(kernels: Kernels, taps: Float[Tensor, "b n"]) -> Kernels:
+def followed(kernels: Float[Tensor, "b k k"], taps: Float[Tensor, "b n"]) -> Float[Tensor, "b m m"]:
     """Return the one kernel of a blur (B, k, k) and then, along both axes, taps (B, n): (B, k + n - 1, k + n - 1)."""
     # Correlations compose by convolution.
     square = taps[:, None, :, None] * taps[:, None, None, :]

@@ -19,7 +19,7 @@ from mzsr_lib.fields import NotNegative, Scale
 from mzsr_lib.imaging import restoration
 from mzsr_lib.imaging.blurs import AnyShape, followed, shrinking
 from mzsr_lib.imaging.degradation import Degradation
-from mzsr_lib.imaging.images import from_array, round_to_8_bits, to_bytes
+from mzsr_lib.imaging.images import from_array, luma, round_to_8_bits, to_bytes
 from mzsr_lib.imaging.kernels import gaussian_kernel, moments
 from mzsr_lib.imaging.resize import pad_symmetric
 from mzsr_lib.runtime import generator_for
@@ -31,6 +31,7 @@ TOLD_SIZE = 15  # px a side of the kernels that are told
 # program is told so much less.
 SHRINKING = 0.5
 NARROWEST = 0.05  # px^2: a Gaussian as narrow as this is none
+WRONG_NOISE = 0.4  # standard deviation of the logarithm of what is told of the noise, around the truth
 SHARES = {"register": 0.8, "sharp": 0.3, "clean": 0.4, "sharpened": 0.15, "jpeg": 0.45, "doubtful": 0.1}
 
 
@@ -59,6 +60,16 @@ def seen(hr: Images, kernels: Kernels, scale: int) -> OtherImages:
     transfer = restoration.transfer_function(kernels, *size).conj().unsqueeze(-3)
     blurred = torch.fft.irfft2(torch.fft.rfft2(padded) * transfer, size)
     return blurred[..., edge : size[0] - edge : scale, edge : size[1] - edge : scale].contiguous()
+
+
+def disturbance(lr: Images, clean: Images) -> Float[Tensor, "b"]:
+    """Return the standard deviation of the white noise, in [0, 1], that disturbs the luma of pictures as much.
+
+    Only the luma counts: JPEG costs colours more than all else, and that says little about the picture.
+    """
+    white = luma(torch.eye(3)[..., None, None].to(lr)) - 16  # what each colour adds to the luma
+    error = (luma(lr) - luma(clean)).square().mean(dim=(1, 2, 3)).sqrt()
+    return error / white.square().sum().sqrt()
 
 
 def covariances(kernels: Kernels) -> Covariances:
@@ -91,7 +102,8 @@ class Taken(NamedTuple):
     covariances
         Of the Gaussians nearest to the blurs before the pixels were kept, (B, 2, 2), px^2 of the high-resolution grid.
     noise
-        Standard deviation (B,) of all that disturbs the pictures: noise, sharpening, JPEG, rounding.
+        Standard deviation (B,) of all that disturbs the pictures, noise, sharpening, JPEG and rounding: see
+        `disturbance`.
     """
 
     lr: OtherImages
@@ -132,7 +144,7 @@ class PhotographPrior:
         generator = generator_for(*key, "told", device=hr.device)
         doubtful = torch.rand(len(hr), 1, 1, generator=generator, device=hr.device) < SHARES["doubtful"]
         told = torch.where(doubtful, torch.eye(2).to(hr) * NARROWEST, rough(taken.covariances, generator))
-        wrong = torch.exp(0.2 * torch.randn(len(hr), generator=generator, device=hr.device))
+        wrong = torch.exp(WRONG_NOISE * torch.randn(len(hr), generator=generator, device=hr.device))
         mode = "bicubic" if centred else "direct"
         return taken.lr, Degradation(gaussian_kernel(told, TOLD_SIZE), self.scale, mode, taken.noise * wrong)
 
@@ -144,7 +156,7 @@ class PhotographPrior:
         whole, cov = self._blurs(u, centred, place + centred * (self.scale - 1) / 2, key)
         clean = seen(hr, whole, self.scale)
         lr = self._disturbed(clean, u, generator)
-        return Taken(lr, cov, (lr - clean).square().mean(dim=(1, 2, 3)).sqrt())
+        return Taken(lr, cov, disturbance(lr, clean))
 
     def _blurs(
         self, u: Float[Tensor, "n b"], centred: bool, place: float, key: tuple[int | str, ...]

@@ -2,7 +2,7 @@
 
 import math
 from dataclasses import dataclass, replace
-from typing import Protocol, get_args
+from typing import Protocol, get_args, runtime_checkable
 
 import torch
 from torch.nn import functional as F
@@ -173,6 +173,7 @@ class Degradation:
         return cropped, self(cropped)
 
 
+@runtime_checkable
 class Prior(Protocol):
     """A distribution of kernels."""
 

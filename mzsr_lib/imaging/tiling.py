@@ -6,7 +6,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 
 from mzsr_lib.files import InputError
-from mzsr_lib.shapes import OtherPlanes, Planes
+from mzsr_lib.shapes import AnyPlanes, OtherPlanes, Planes
 
 # Pixels a side. A step on such a piece takes about 1 GB with the paper's network.
 SIZE = 512
@@ -128,8 +128,8 @@ def watched(pieces: Iterable[Tile], what: str) -> Iterable[Tile]:
 
 
 def by_tiles(
-    function: Callable[[Planes], OtherPlanes], image: Planes, scale: int, halo: int, what: str = "enlarge"
-) -> OtherPlanes:
+    function: Callable[[Planes], AnyPlanes], image: Planes, scale: int, halo: int, what: str = "enlarge"
+) -> AnyPlanes:
     """Return what a function makes of a picture, from pieces of it if it is large.
 
     Parameters

@@ -222,10 +222,8 @@ class Upscaling:
         """Return what the method is told of a picture, and what a user should read of it."""
         scale, sentences = self.options.scale, []
         if self.rough:
-            noise, degradation = (
-                self.noise,
-                None if self.setting is None else from_setting(self.setting, scale, self.mode),
-            )
+            noise = self.noise
+            degradation = None if self.setting is None else from_setting(self.setting, scale, self.mode)
             if noise is None or degradation is None:
                 found = guesses.guess(given.image, scale)
                 degradation = degradation or found.degradation

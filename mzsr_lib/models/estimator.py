@@ -20,9 +20,13 @@ from mzsr_lib.shapes import Covariances, Float, Images, Tensor
 PIECE = 128  # px of the low-resolution picture that are looked at together
 # What shrinking itself blurs, px^2 of the low-resolution grid: on top of it small blurs hardly differ.
 LEAST = 0.125
-UNIT = 16.0  # by which differences of neighbours are multiplied
+UNIT = 1 / 16  # by which grey levels are multiplied
 MOST = 64  # pieces of one picture that are looked at, at most
 SPREADS = (-3.5, 1.5)  # the logarithm of a spread is kept between them, softly
+
+QUANTILES = (0.05, 0.2, 0.5)
+# What is left of a picture without its brightness, slopes and the curvature of each axis.
+MASK = torch.tensor([[[[1.0, -2.0, 1.0], [-2.0, 4.0, -2.0], [1.0, -2.0, 1.0]]]])
 
 Values = Float[Tensor, "b 4"]
 
@@ -65,7 +69,8 @@ class Estimator(Network):
         wide = 2 * channels
         self.fine = nn.Sequential(convolution(4, channels), nn.ReLU(), convolution(channels, channels), nn.ReLU())
         self.coarse = nn.Sequential(convolution(channels, wide), nn.ReLU(), convolution(wide, wide), nn.ReLU())
-        self.hidden, self.last = nn.Linear(3 * (channels + wide), wide), nn.Linear(wide, 8)
+        self.hidden = nn.Linear(3 * (channels + wide) + len(QUANTILES) + 2, wide)
+        self.last = nn.Linear(wide, 8)
         initialise(self, generator)
         for layer in (self.hidden, self.last):
             nn.init.zeros_(layer.bias)
@@ -87,7 +92,8 @@ class Estimator(Network):
         with autocast(lr.device, self.precision):
             fine = self.fine(slopes.contiguous(memory_format=torch.channels_last))
             coarse = self.coarse(nn.functional.avg_pool2d(fine, 2))
-        pooled = torch.cat([_pooled(features.float()) for features in (fine, coarse)], dim=1)
+        found = [_pooled(features.float()) for features in (fine, coarse)]
+        pooled = torch.cat([*found, _calm(plane), _blocks(plane)], dim=1)
         values, spreads = self.last(torch.relu(self.hidden(pooled))).split(4, dim=1)
         low, high = SPREADS
         return torch.cat([values, low + (high - low) * torch.sigmoid(spreads)], dim=1)
@@ -97,6 +103,23 @@ def _pooled(features: Tensor) -> Tensor:
     flat = features.flatten(2)
     peaks = (flat**4).mean(dim=-1).clamp(min=1e-12) ** 0.25
     return torch.cat([flat.mean(dim=-1), flat.std(dim=-1), peaks], dim=1).add(1e-3).log()
+
+
+def _calm(plane: Tensor) -> Tensor:
+    """Return how rough a picture (B, 1, h, w) is where it is calmest: there noise is all there is (Immerkaer, 1996)."""
+    rough = nn.functional.conv2d(plane, MASK.to(plane)).abs()
+    around = nn.functional.avg_pool2d(rough, 5, 1).flatten(1)
+    return torch.quantile(around, torch.tensor(QUANTILES).to(plane), dim=1).T.add(1e-2).log()
+
+
+def _blocks(plane: Tensor) -> Tensor:
+    """Return how much larger steps are between the blocks of 8 x 8 px that JPEG makes than within them, by axis."""
+    found = []
+    for turned in (plane, plane.mT):
+        steps = turned.diff(dim=-1).abs().mean(dim=(1, 2))
+        between = torch.arange(steps.shape[1], device=plane.device) % 8 == 7
+        found.append((steps[:, between].mean(dim=1) + 1e-2).log() - (steps[:, ~between].mean(dim=1) + 1e-2).log())
+    return torch.stack(found, dim=1)
 
 
 def described(covariances: Covariances, noise: Float[Tensor, "b"]) -> Values:

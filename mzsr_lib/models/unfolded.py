@@ -70,7 +70,7 @@ class Unfolded(Network):
         self.unpack = nn.ModuleDict({str(s): convolution(channels, 3 * s * s) for s in SCALES})
         # Logarithms of mu for a picture without noise, and of what the variance of the noise is multiplied by.
         self.mu = nn.Parameter(torch.zeros(stages, 2))
-        ends = {block.body[-1] for body in self.bodies for block in body} | set(self.unpack.values())
+        ends = {block.body[-1] for block in self.modules() if isinstance(block, Block)} | set(self.unpack.values())
         initialise(self, generator, small=ends)
         if generator is not None:
             with torch.no_grad():

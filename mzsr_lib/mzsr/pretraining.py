@@ -11,8 +11,8 @@ from mzsr_lib.fields import Count, NotNegative, Positive, Range, Share
 from mzsr_lib.files import InputError
 from mzsr_lib.imaging.blurs import AnyShape
 from mzsr_lib.imaging.cameras import PhotographPrior
-from mzsr_lib.imaging.degradation import DegradationPrior
-from mzsr_lib.imaging.kernels import KernelPrior, OneKernel
+from mzsr_lib.imaging.degradation import DegradationPrior, Prior
+from mzsr_lib.imaging.kernels import KernelPrior
 from mzsr_lib.mzsr import inputs
 from mzsr_lib.mzsr.networks import Network
 from mzsr_lib.mzsr.settings import Decay, TrainConfig
@@ -77,7 +77,7 @@ class PretrainConfig(TrainConfig):
             replace(prior, kernels=self._shapes(prior), noise=self.noise / 255) for prior in super().degradations()
         )
 
-    def _shapes(self, prior: DegradationPrior) -> AnyShape | KernelPrior | OneKernel:
+    def _shapes(self, prior: DegradationPrior) -> Prior:
         gaussians = prior.kernels
         if not self.shapes_share or not isinstance(gaussians, KernelPrior):
             return gaussians

@@ -1,0 +1,81 @@
+"""The estimator's numbers describe a blur and back, its loss punishes certainty, and it looks at pictures in pieces."""
+
+import math
+
+import pytest
+import torch
+from helpers import close, picture
+
+from mzsr_lib.imaging.cameras import Taken
+from mzsr_lib.imaging.kernels import covariance
+from mzsr_lib.models import estimator
+from mzsr_lib.models.estimator import Estimator, estimation_loss, look
+from mzsr_lib.runtime import generator_for
+
+
+@pytest.mark.parametrize("theta", [0.0, 0.4, -1.2])
+def test_four_numbers_say_what_a_blur_is_and_back(theta):
+    cov = covariance(1.5, 0.3, theta)
+    values = estimator.described(cov[None], torch.tensor([0.02]))
+    close(estimator.covariance_of(values[0]), cov, 1e-5)
+    close(values[0, 3], math.log(0.02), 1e-6)
+
+
+def test_a_turned_picture_has_other_slants_and_no_other_width():
+    a, b = (estimator.described(covariance(1.5, 0.3, t)[None], torch.ones(1))[0] for t in (0.3, 0.3 + math.pi / 2))
+    close(a[0], b[0], 1e-5)
+    close(a[1:3], -b[1:3], 1e-5)
+
+
+def test_to_be_sure_and_wrong_costs_more_than_to_be_unsure():
+    truth = Taken(picture(24, 24), covariance(1.0, 1.0, 0.0)[None], torch.tensor([0.01]))
+    right = estimator.described(truth.covariances / 4, truth.noise)
+
+    class Says(Estimator):
+        def __init__(self, error: float, spread: float):
+            super().__init__(4)
+            self.said = torch.cat([right + error, torch.full((1, 4), math.log(spread))], dim=1)
+
+        def forward(self, lr):
+            return self.said
+
+    losses = [float(estimation_loss(Says(*said), truth, 2)) for said in ((0.0, 0.1), (0.5, 0.5), (0.5, 0.1))]
+    assert losses == sorted(losses)
+    # The best spread is the error itself.
+    around = [float(estimation_loss(Says(0.5, s), truth, 2)) for s in (0.4, 0.5, 0.6)]
+    assert min(around) == around[1]
+
+
+def test_brightness_alone_changes_nothing():
+    network = Estimator(4, generator_for(0)).eval()
+    lr = picture(32, 40) / 2
+    with torch.no_grad():
+        close(network(lr), network(lr + 0.25), 1e-4)
+
+
+def test_the_calmest_parts_tell_the_noise():
+    flat = torch.full((1, 1, 64, 64), 100.0)
+    quiet, loud = (
+        estimator._calm(estimator.UNIT * (flat + s * torch.randn(flat.shape, generator=generator_for(0))))
+        for s in (1.0, 4.0)
+    )
+    close((loud - quiet)[0], torch.full((3,), math.log(4)), 0.1)
+
+
+def test_blocks_of_eight_stand_out():
+    steps = torch.randn(1, 1, 8, 8, generator=generator_for(0)).repeat_interleave(8, -1).repeat_interleave(8, -2)
+    plain = torch.randn(1, 1, 64, 64, generator=generator_for(1))
+    assert estimator._blocks(steps).min() > 2
+    assert estimator._blocks(plain).abs().max() < 0.3
+
+
+def test_a_picture_is_looked_at_in_pieces_weighed_by_certainty():
+    network = Estimator(4, generator_for(0)).eval()
+    small = look(network, picture(40, 50))
+    assert small.noise > 0
+    assert small.covariance.shape == (2, 2)
+    whole = look(network, picture(260, 300))
+    assert math.isfinite(whole.width_spread)
+    # Two copies of a piece say no more than one.
+    piece = picture(128, 128)
+    close(look(network, torch.cat([piece, piece], dim=-1)).covariance, look(network, piece).covariance, 1e-4)
