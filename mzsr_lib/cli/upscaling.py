@@ -58,6 +58,20 @@ Steps = Annotated[
         help="Gradient updates on the picture; by default 10 for mzsr, 0 for mzsr-plus, at most 3000 for zssr.",
     ),
 ]
+Method = Annotated[
+    str | None,
+    arg(
+        metavar="NAME",
+        help=f"How to super-resolve: {METHODS}. By default mzsr with a kernel that is known, and photo without.",
+    ),
+]
+Noise = Annotated[
+    float | None,
+    arg(
+        metavar="N",
+        help="Standard deviation of what disturbs the picture, in grey levels of 255, for photo; else it is estimated.",
+    ),
+]
 Agree = Annotated[
     bool,
     arg(
@@ -66,6 +80,7 @@ Agree = Annotated[
         "--method mzsr+agree."
     ),
 ]
+Ensemble = Annotated[bool, arg(help="Average over turned pictures (mzsr-plus): better, and 2 or 8 times slower.")]
 Register = Annotated[
     Literal["sampling", "input"],
     arg(
@@ -104,25 +119,10 @@ def upscale(
     kernel_convention: Convention = "correlate",
     scale: Scale = 2,
     steps: Steps = None,
-    method: Annotated[
-        str | None,
-        arg(
-            metavar="NAME",
-            help=f"How to super-resolve: {METHODS}. By default mzsr with a kernel that is known, and photo without.",
-        ),
-    ] = None,
-    noise: Annotated[
-        float | None,
-        arg(
-            metavar="N",
-            help="Standard deviation of what disturbs the picture, in grey levels of 255, for photo; by default it is "
-            "estimated.",
-        ),
-    ] = None,
+    method: Method = None,
+    noise: Noise = None,
     agree: Agree = True,
-    ensemble: Annotated[
-        bool, arg(help="Average over turned pictures (mzsr-plus): better, and 2 or 8 times slower.")
-    ] = False,
+    ensemble: Ensemble = False,
     weights: Weights = None,
     mode: Mode = None,
     register: Register = "sampling",
@@ -156,11 +156,8 @@ def upscale(
         check_quality(Path("a.jpg"), quality)
     options = Options(weights, runtime.pick_device(device), scale, precision, seed, not quiet, ensemble)
     choice = upscaling.chosen(method, kernel, steps, None if agree else False)
-    work = upscaling.Upscaling(
-        choice, kernel, options, mode, register, size, tile, max_pixels, kernel_convention, noise
-    )
-    run = Run(work, overwrite, quality, quiet, json)
-    run.all(jobs)
+    given = (mode, register, size, tile, max_pixels, kernel_convention, noise)
+    Run(upscaling.Upscaling(choice, kernel, options, *given), overwrite, quality, quiet, json).all(jobs)
 
 
 @dataclass(frozen=True)

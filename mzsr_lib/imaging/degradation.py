@@ -70,6 +70,8 @@ class Degradation:
     def __post_init__(self):
         check_scale(self.scale, least=1)
         fields.check(self)
+        if not torch.is_tensor(self.noise) and not fields.fits(self.noise, fields.Share):
+            raise InputError(f"noise is {self.noise!r}: it must be a number from 0 to 1, or one for each picture.")
 
     def to(self, device: torch.device | str) -> "Degradation":
         """Return the same degradation with its kernel on `device`."""

@@ -26,7 +26,7 @@ from mzsr_lib.mzsr.pretraining import PretrainConfig, pretrain_gradient
 from mzsr_lib.mzsr.settings import TrainConfig
 from mzsr_lib.mzsr.tasks import PatchSource, Shots, Teacher
 from mzsr_lib.runtime import Group, generator_for
-from mzsr_lib.shapes import OtherImages
+from mzsr_lib.shapes import OtherImages, Tensor
 from mzsr_lib.training import checkpoints, estimating
 from mzsr_lib.training.loop import Loop, Params, Part
 
@@ -165,6 +165,25 @@ def train(
         return loop().run(max_minutes, max_steps)
 
 
+def supervised(
+    network: Network, source: PatchSource, config: PretrainConfig, pictures: Pictures, group: Group
+) -> tuple[Callable[[int], dict[str, Tensor]], Callable[[Params], dict[str, float]]]:
+    """Return the gradient and the validation of stage 1: of a network that enlarges, or of the one that estimates."""
+    size, multiple = 192, math.lcm(*config.scales)
+    if isinstance(network, Estimator):
+        held_out, _ = watched(pictures, config, size, multiple, group.device)
+        return (
+            functools.partial(estimating.estimate_gradient, network, source, config, group),
+            functools.partial(estimating.held_out_likelihood, network, held_out=held_out, config=config),
+        )
+    shots = watched_shots(pictures, config, size, multiple, group.device)
+
+    def validate(params: Params) -> dict[str, float]:
+        return {"score": held_out_psnr(network, params, shots, config.upscaler())}
+
+    return functools.partial(pretrain_gradient, network, source, config, group), validate
+
+
 def pretrain(
     config: PretrainConfig,
     folders: Sequence[str | Path],
@@ -206,17 +225,7 @@ def pretrain(
     network, _ = initial_network(init, random, group)
     if network.settings != random.settings:
         raise InputError(f"{init} is a network with {network.settings}: give these settings, not {random.settings}.")
-    if isinstance(network, Estimator):
-        held_out, _ = watched(pictures, config, 192, math.lcm(*config.scales), group.device)
-        gradient = functools.partial(estimating.estimate_gradient, network, source, config, group)
-        validate = functools.partial(estimating.held_out_likelihood, network, held_out=held_out, config=config)
-    else:
-        shots = watched_shots(pictures, config, 192, math.lcm(*config.scales), group.device)
-        gradient = functools.partial(pretrain_gradient, network, source, config, group)
-
-        def validate(params: Params) -> dict[str, float]:
-            return {"score": held_out_psnr(network, params, shots, config.upscaler())}
-
+    gradient, validate = supervised(network, source, config, pictures, group)
     loop = functools.partial(
         Loop,
         network,

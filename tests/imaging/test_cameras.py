@@ -4,7 +4,7 @@ import pytest
 import torch
 from helpers import close, picture
 
-from mzsr_lib.imaging import blurs, cameras, degradation, images, kernels, restoration
+from mzsr_lib.imaging import cameras, degradation, images, restoration
 from mzsr_lib.imaging.blurs import AnyShape
 from mzsr_lib.imaging.cameras import PhotographPrior
 from mzsr_lib.imaging.kernels import KernelPrior
@@ -97,5 +97,3 @@ def test_what_is_told_restores_more_than_it_spoils_where_nothing_disturbs(centre
         for sr in (restoration.restore(lr, told, 1e-2), restoration.enlarge(lr, told))
     ]
     assert errors[0] < errors[1]
-
-

@@ -24,6 +24,7 @@ NETWORKS = {
     "restored": {"channels": 4, "layers": 3},
     "carn": {"architecture": "carn", "channels": 4, "blocks": 1, "scales": [2, 3, 4]},
     "rcan": {"architecture": "rcan", "channels": 4, "groups": 1, "blocks": 1, "reduction": 2, "scale": 2},
+    "unfolded": {"architecture": "unfolded", "channels": 4, "stages": 2, "blocks": 1},
 }
 
 

@@ -80,7 +80,7 @@ def test_an_estimated_kernel_is_told_and_doubted_where_it_matters():
     assert said[0].startswith("The blur is estimated: lambda1") and len(said) == 2
     close(found, mzsr_lib.upscale(LR, estimation.estimate(LR).text, method="mzsr-plus", device="cpu"), 0)
     with pytest.raises(InputError, match="for scale 2 only, not 3"):
-        mzsr_lib.upscale(LR, "estimate", scale=3)
+        mzsr_lib.upscale(LR, "estimate", scale=3, method="mzsr-plus")
 
 
 def test_a_doubt_is_a_warning():

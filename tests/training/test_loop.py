@@ -26,7 +26,7 @@ from mzsr_lib.mzsr.inputs import bicubic_input
 from mzsr_lib.mzsr.networks import SRNetwork
 from mzsr_lib.mzsr.pretraining import PretrainConfig
 from mzsr_lib.mzsr.settings import LoopConfig
-from mzsr_lib.mzsr.tasks import PatchSource
+from mzsr_lib.mzsr.tasks import PatchSource, Shots
 from mzsr_lib.runtime import Group, generator_for
 from mzsr_lib.training import checkpoints, presets, stages
 from mzsr_lib.training.loop import Loop, Params, TrainingFailed
@@ -780,11 +780,12 @@ def test_the_held_out_score_of_the_identity_is_that_of_bicubic(device):
     pictures = [picture(36, 30, seed=s, device=device) for s in range(2)]
     network = SRNetwork(2, 2).to(device)
     bicubic = [metrics.protocol_psnr(bicubic_input(degradation(hr), degradation), hr, 2) for hr in pictures]
-    score = stages.held_out_psnr(network, dict(network.named_parameters()), pictures, [degradation] * 2)
+    shots = [Shots(hr, degradation(hr), degradation) for hr in pictures]
+    score = stages.held_out_psnr(network, dict(network.named_parameters()), shots)
     assert score == pytest.approx(sum(bicubic) / 2)
     # The weights given count, not the network's own.
     grey = {name: torch.full_like(value, 0.3) for name, value in network.named_parameters()}
-    assert stages.held_out_psnr(network, grey, pictures, [degradation] * 2) < score - 1
+    assert stages.held_out_psnr(network, grey, shots) < score - 1
 
 
 def test_pictures_may_differ_in_size_but_must_hold_a_patch(tmp_path):
