@@ -1,8 +1,8 @@
 """A network that looks at a low-resolution picture and says how it was blurred, how noisy it is, and how sure it is.
 
-Four numbers, each with the error to be expected of it: the logarithm of the covariance of the blur and the shrinking, a
-symmetric matrix with three of them, in px^2 of the low-resolution grid, and the logarithm of the noise. Both are learned
-by the likelihood of the truth (Nix and Weigend, ICNN 1994): to be sure and wrong costs most.
+Four numbers, each with the error to be expected of it: the logarithm of the covariance of the blur and the shrinking,
+a symmetric matrix with three of them, in px^2 of the low-resolution grid, and the logarithm of the noise. Both are
+learned by the likelihood of the truth (Nix and Weigend, ICNN 1994): to be sure and wrong costs most.
 """
 
 from typing import NamedTuple
