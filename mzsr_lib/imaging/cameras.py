@@ -32,7 +32,8 @@ TOLD_SIZE = 15  # px a side of the kernels that are told
 SHRINKING = 0.5
 NARROWEST = 0.05  # px^2: a Gaussian as narrow as this is none
 WRONG_NOISE = 0.4  # standard deviation of the logarithm of what is told of the noise, around the truth
-SHARES = {"register": 0.8, "sharp": 0.3, "clean": 0.4, "sharpened": 0.15, "jpeg": 0.45, "doubtful": 0.1}
+SHARES = {"register": 0.8, "sharp": 0.3, "clean": 0.4, "sharpened": 0.15, "jpeg": 0.45, "known": 0.4}
+LARGEST_DOUBT = 0.35
 
 
 def jpeg(image: Images, quality: int, subsampled: bool = True) -> Images:
@@ -77,10 +78,10 @@ def covariances(kernels: Kernels) -> Covariances:
     return torch.stack([moments(kernel)[1] for kernel in kernels])
 
 
-def rough(cov: Covariances, generator: torch.Generator, spread: float = 0.15) -> Covariances:
-    """Return wrong covariances (B, 2, 2): in width by about `spread`, 0.3 at most, and in shape half as much."""
-    drawn = torch.randn(len(cov), 3, generator=generator, device=cov.device) * spread
-    width, stretch, turn = drawn.clamp(-0.3, 0.3).unbind(-1)
+def rough(cov: Covariances, spread: Float[Tensor, "b"], generator: torch.Generator) -> Covariances:
+    """Return wrong covariances (B, 2, 2): in the logarithm of the width by `spread` (B,), and in shape as much."""
+    drawn = torch.randn(len(cov), 3, generator=generator, device=cov.device).clamp(-2, 2)
+    width, stretch, turn = (drawn * spread[:, None]).unbind(-1)
     change = torch.stack([torch.stack([stretch, turn], -1), torch.stack([turn, -stretch], -1)], -2) / 2
     change = torch.eye(2).to(cov) * torch.exp(width)[:, None, None] + change
     return positive(change @ cov @ change.mT)
@@ -104,11 +105,17 @@ class Taken(NamedTuple):
     noise
         Standard deviation (B,) of all that disturbs the pictures, noise, sharpening, JPEG and rounding: see
         `disturbance`.
+    blurs
+        The blurs themselves, (B, k, k).
+    nameable
+        Of which pictures the blur and the mode of sampling are the whole truth, (B,).
     """
 
     lr: OtherImages
     covariances: Covariances
     noise: Float[Tensor, "b"]
+    blurs: Kernels
+    nameable: Tensor
 
 
 @dataclass(frozen=True)
@@ -142,41 +149,46 @@ class PhotographPrior:
         centred = register < SHARES["register"]
         taken = self.taken(hr, key, centred)
         generator = generator_for(*key, "told", device=hr.device)
-        doubtful = torch.rand(len(hr), 1, 1, generator=generator, device=hr.device) < SHARES["doubtful"]
-        told = torch.where(doubtful, torch.eye(2).to(hr) * NARROWEST, rough(taken.covariances, generator))
-        wrong = torch.exp(WRONG_NOISE * torch.randn(len(hr), generator=generator, device=hr.device))
+        u = torch.rand(4, len(hr), generator=generator, device=hr.device)
+        doubt = LARGEST_DOUBT * u[0]
+        told = gaussian_kernel(rough(taken.covariances, doubt, generator), TOLD_SIZE)
+        # Some are told the truth, where the library has a word for it.
+        known = taken.nameable & (u[1] < SHARES["known"])
+        kernels = torch.where(known[:, None, None], taken.blurs, told)
+        wrong = torch.exp(WRONG_NOISE * torch.randn(len(hr), generator=generator, device=hr.device) * ~known)
         mode = "bicubic" if centred else "direct"
-        return taken.lr, Degradation(gaussian_kernel(told, TOLD_SIZE), self.scale, mode, taken.noise * wrong)
+        return taken.lr, Degradation(kernels, self.scale, mode, taken.noise * wrong, doubt * ~known)
 
     def taken(self, hr: Images, key: tuple[int | str, ...], centred: bool = True) -> "Taken":
         """Return low-resolution pictures and the truth; `centred` ones lie as an ordinary enlargement does."""
         generator = generator_for(*key, "photograph", device=hr.device)
         u = torch.rand(8, len(hr), generator=generator, device=hr.device)
         place = float(torch.rand((), generator=generator_for(*key, "place")) - 0.5) / 2
-        whole, cov = self._blurs(u, centred, place + centred * (self.scale - 1) / 2, key)
+        program = (len(PROGRAMS) * u[0]).long() * centred
+        whole, blurs = self._blurs(u, program, place * centred + centred * (self.scale - 1) / 2, key)
         clean = seen(hr, whole, self.scale)
         lr = self._disturbed(clean, u, generator)
-        return Taken(lr, cov, disturbance(lr, clean))
+        less = SHRINKING * (self.scale / 2) ** 2 * (program == 0) * centred
+        cov = positive(covariances(blurs) - less[:, None, None] * torch.eye(2).to(u))
+        nameable = (program == PROGRAMS.index("bicubic")) | (not centred)
+        return Taken(lr, cov, disturbance(lr, clean), blurs, nameable)
 
     def _blurs(
-        self, u: Float[Tensor, "n b"], centred: bool, place: float, key: tuple[int | str, ...]
-    ) -> tuple[Kernels, Covariances]:
-        """Return the kernels of all that happens before pixels are kept, and the Gaussians nearest to the blurs."""
+        self, u: Float[Tensor, "n b"], program: Tensor, place: float, key: tuple[int | str, ...]
+    ) -> tuple[Float[Tensor, "b m m"], Kernels]:
+        """Return the kernels of all that happens before pixels are kept, and those of the blurs alone."""
 
         def lens(middle: float) -> Kernels:
             drawn = generator_for(*key, "lens", device=u.device)
             return self.blurs.sample(u.shape[1], drawn, u.device, middle)
 
-        program = (len(PROGRAMS) * u[0]).long() * centred
         alone = (program == 0)[:, None, None]
         none = F.pad(torch.ones(1, 1, 1).to(u), (self.blurs.size // 2,) * 4).expand(u.shape[1], -1, -1)
         sharp = (u[1] < SHARES["sharp"])[:, None, None]
         blurs = torch.where(sharp & ~alone, none, lens(0.0))
         taps = [shrinking(name, self.scale) for name in PROGRAMS[1:]]
         taps = torch.stack([F.one_hot(torch.tensor(len(taps[0]) // 2), len(taps[0])).float(), *taps]).to(u)
-        whole = followed(torch.where(alone, lens(place), blurs), taps[program])
-        less = SHRINKING * (self.scale / 2) ** 2 * alone * centred
-        return whole, positive(covariances(blurs) - less * torch.eye(2).to(u))
+        return followed(torch.where(alone, lens(place), blurs), taps[program]), blurs
 
     def _disturbed(self, clean: OtherImages, u: Float[Tensor, "n b"], generator: torch.Generator) -> OtherImages:
         """Return pictures after noise, sharpening and JPEG, each of them or not, in 8 bits."""

@@ -60,12 +60,16 @@ class Degradation:
         ``"bicubic"`` shrinks with the antialiased bicubic, whose pixel centres are aligned.
     noise
         Standard deviation of white Gaussian noise, in the image's units [0, 1]; of each picture its own with (B,).
+    doubt
+        How wrong the kernel may be: the standard deviation of the logarithm of its width, as `noise`; 0 for one that
+        is known. Nothing changes by it but what a network for photographs makes of it.
     """
 
     kernel: Kernels
     scale: int = 2
     mode: Mode = "direct"
     noise: fields.Share | Tensor = 0.0
+    doubt: fields.NotNegative | Tensor = 0.0
 
     def __post_init__(self):
         check_scale(self.scale, least=1)
@@ -123,8 +127,9 @@ class Degradation:
 
     def part(self, which: slice) -> "Degradation":
         """Return the degradation of some pictures of the batch."""
-        noise = self.noise[which] if torch.is_tensor(self.noise) else self.noise
-        return replace(self, kernel=self.kernel[which] if self.kernel.ndim == 3 else self.kernel, noise=noise)
+        noise, doubt = (value[which] if torch.is_tensor(value) else value for value in (self.noise, self.doubt))
+        kernel = self.kernel[which] if self.kernel.ndim == 3 else self.kernel
+        return replace(self, kernel=kernel, noise=noise, doubt=doubt)
 
     def shared(self) -> "Degradation":
         """Return the same degradation with its first kernel for all pictures."""

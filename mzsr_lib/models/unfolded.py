@@ -1,4 +1,4 @@
-"""A network told the kernel and the noise: the closed-form restoration and a small network, in turn, several times.
+"""A network told kernel, noise and doubt: the closed-form restoration and a small network, in turn, several times.
 
 Minimising ``|A x - y|^2 / sigma^2 + prior(x)`` by half-quadratic splitting alternates between two simple problems
 (USRNet: Zhang, Van Gool and Timofte, CVPR 2020): the picture nearest to the last one that agrees with the
@@ -17,12 +17,13 @@ from mzsr_lib.imaging import restoration, tiling
 from mzsr_lib.imaging.degradation import Degradation
 from mzsr_lib.mzsr.networks import Network, Width, convolution, initialise
 from mzsr_lib.runtime import autocast
-from mzsr_lib.shapes import Images, OtherImages, Planes, Tensor
+from mzsr_lib.shapes import AnyPlanes, Images, OtherImages, Planes, Tensor
 
 SCALES = (2, 3, 4)
 ROUNDING = 1 / 255 / 12**0.5  # standard deviation of what rounding to 8 bits adds: no picture has less
 NOISE_UNIT = 10 / 255  # by which the noise is divided before a convolution sees it
-FIRST_MU = 1e-3
+DOUBT_UNIT = 0.2  # the same for the doubt
+FIRST_MU = (1e-3, 100.0, 0.1)
 
 
 class Block(nn.Module):
@@ -64,18 +65,17 @@ class Unfolded(Network):
     ):
         super().__init__()
         self.settings = {"architecture": "unfolded", "channels": channels, "stages": stages, "blocks": blocks}
-        # A pixel of the low-resolution grid: those of the restored picture in it, its own colour, and the noise.
-        self.pack = nn.ModuleDict({str(s): convolution(3 * s * s + 4, channels) for s in SCALES})
+        # A pixel of the low-resolution grid: those of the restored picture in it, its own colour, noise and doubt.
+        self.pack = nn.ModuleDict({str(s): convolution(3 * s * s + 5, channels) for s in SCALES})
         self.bodies = nn.ModuleList(nn.Sequential(*(Block(channels) for _ in range(blocks))) for _ in range(stages))
         self.unpack = nn.ModuleDict({str(s): convolution(channels, 3 * s * s) for s in SCALES})
-        # Logarithms of mu for a picture without noise, and of what the variance of the noise is multiplied by.
-        self.mu = nn.Parameter(torch.zeros(stages, 2))
+        # Logarithms of mu without noise and doubt, and of what the squares of noise and doubt are multiplied by.
+        self.mu = nn.Parameter(torch.zeros(stages, 3))
         ends = {block.body[-1] for block in self.modules() if isinstance(block, Block)} | set(self.unpack.values())
         initialise(self, generator, small=ends)
         if generator is not None:
             with torch.no_grad():
-                self.mu[:, 0] = torch.log(torch.tensor(FIRST_MU))
-                self.mu[:, 1] = torch.log(torch.tensor(100.0))
+                self.mu.copy_(torch.tensor(FIRST_MU).log())
 
     @property
     def reach(self) -> int:
@@ -86,29 +86,34 @@ class Unfolded(Network):
         """Return this network, which serves every scale."""
         return self
 
-    def trust(self, stage: int, noise: Tensor) -> Tensor:
-        """Return mu of a stage, (B, 1, 1, 1), for standard deviations of the noise (B,)."""
-        least, slope = self.mu[stage].exp()
-        return (least + slope * noise**2).view(-1, 1, 1, 1)
+    def trust(self, stage: int, noise: Tensor, doubt: Tensor) -> Tensor:
+        """Return mu of a stage, (B, 1, 1, 1), for noises and doubts (B,) as `Degradation` has them."""
+        least, by_noise, by_doubt = self.mu[stage].exp()
+        return (least + by_noise * noise**2 + by_doubt * doubt**2).view(-1, 1, 1, 1)
 
     def forward(self, lr: Images, degradation: Degradation) -> OtherImages:
         """Return the picture (B, 3, scale * h, scale * w) of a low-resolution one, of its degradation and noise."""
-        noise = torch.as_tensor(degradation.noise, device=lr.device, dtype=lr.dtype).expand(len(lr)).clamp(min=ROUNDING)
+        noise, doubt = (
+            torch.as_tensor(value, device=lr.device, dtype=lr.dtype).expand(len(lr))
+            for value in (degradation.noise, degradation.doubt)
+        )
+        noise = noise.clamp(min=ROUNDING)
+        levels = torch.stack([noise / NOISE_UNIT, doubt / DOUBT_UNIT], dim=1)[..., None, None]
+        about = torch.cat([lr, levels.expand(-1, -1, *lr.shape[-2:])], dim=1)
         sr = None
         for stage in range(self.settings["stages"]):
-            restored = restoration.restore(lr, degradation, self.trust(stage, noise), sr)
-            sr = restored + self._repair(stage, restored, lr, noise, degradation.scale)
+            restored = restoration.restore(lr, degradation, self.trust(stage, noise, doubt), sr)
+            sr = restored + self._repair(stage, restored, about, degradation.scale)
         assert sr is not None
         return sr
 
-    def _repair(self, stage: int, restored: OtherImages, lr: Images, noise: Tensor, scale: int) -> OtherImages:
-        """Return what a stage adds to its restored picture."""
+    def _repair(self, stage: int, restored: Images, about: AnyPlanes, scale: int) -> Images:
+        """Return what a stage adds to its restored picture, by it and what is known of the low-resolution pixels."""
 
         def repair(given: Planes) -> OtherImages:
             features = self.pack[str(scale)](given.contiguous(memory_format=torch.channels_last))
             return F.pixel_shuffle(self.unpack[str(scale)](self.bodies[stage](features)).float(), scale)
 
-        level = (noise / NOISE_UNIT).view(-1, 1, 1, 1).expand(-1, 1, *lr.shape[-2:])
-        given = torch.cat([F.pixel_unshuffle(restored, scale), lr, level], dim=1)
-        with autocast(lr.device, self.precision):
+        given = torch.cat([F.pixel_unshuffle(restored, scale), about], dim=1)
+        with autocast(given.device, self.precision):
             return tiling.by_tiles(repair, given, scale, self.reach, "network")

@@ -28,7 +28,8 @@ def test_a_turned_picture_has_other_slants_and_no_other_width():
 
 
 def test_to_be_sure_and_wrong_costs_more_than_to_be_unsure():
-    truth = Taken(picture(24, 24), covariance(1.0, 1.0, 0.0)[None], torch.tensor([0.01]))
+    told = (torch.ones(1, 1, 1), torch.tensor([True]))
+    truth = Taken(picture(24, 24), covariance(1.0, 1.0, 0.0)[None], torch.tensor([0.01]), *told)
     right = estimator.described(truth.covariances / 4, truth.noise)
 
     class Says(Estimator):
