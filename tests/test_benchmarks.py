@@ -35,6 +35,7 @@ TINY = {
     "kernel_error": ("OUTPUT --data mine --every 5 --size 48 --methods bicubic tikhonov", 2 * (1 + 11 + 1 + 7)),
     "memory": ("OUTPUT --megapixels 0.01 --methods bicubic", 1),
     "network_input": ("OUTPUT --runs RUNS --data FOLDER --times 2 --patch 16 --kernels g2.0d", None),
+    "photos": ("OUTPUT --data FOLDER --every 9 --size 48 --methods bicubic blind --treatments area 'motion 7'", 4),
     "plus_options": ("OUTPUT --weights mzsr-plus-x2 --data FOLDER --size 48 --only 'one pass'", 5),
     "specialists": (
         "OUTPUT --data FOLDER --count 1 --size 48 --specialists g2.0d=pretrained-x2 --weights blind=pretrained-x2 "

@@ -109,4 +109,4 @@ def aligned_psnr(sr: Images, hr: Images) -> float:
         (resize.shift(given, across, down)[..., BORDER:-BORDER, BORDER:-BORDER] - wanted).square().mean()
         for across, down in itertools.product(SHIFTS, SHIFTS)
     ]
-    return -10 * math.log10(max(float(min(errors)), 1e-10))
+    return 10 * math.log10(255**2 / max(float(min(errors)), 1e-6))

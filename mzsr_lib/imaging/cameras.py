@@ -103,8 +103,7 @@ class Taken(NamedTuple):
     covariances
         Of the Gaussians nearest to the blurs before the pixels were kept, (B, 2, 2), px^2 of the high-resolution grid.
     noise
-        Standard deviation (B,) of all that disturbs the pictures, noise, sharpening, JPEG and rounding: see
-        `disturbance`.
+        Standard deviation (B,) of what disturbs the pictures, noise, JPEG and rounding: see `disturbance`.
     blurs
         The blurs themselves, (B, k, k).
     nameable
@@ -167,11 +166,11 @@ class PhotographPrior:
         program = (len(PROGRAMS) * u[0]).long() * centred
         whole, blurs = self._blurs(u, program, place * centred + centred * (self.scale - 1) / 2, key)
         clean = seen(hr, whole, self.scale)
-        lr = self._disturbed(clean, u, generator)
+        lr, sharpened = self._disturbed(clean, u, generator)
         less = SHRINKING * (self.scale / 2) ** 2 * (program == 0) * centred
         cov = positive(covariances(blurs) - less[:, None, None] * torch.eye(2).to(u))
         nameable = (program == PROGRAMS.index("bicubic")) | (not centred)
-        return Taken(lr, cov, disturbance(lr, clean), blurs, nameable)
+        return Taken(lr, cov, disturbance(lr, sharpened), blurs, nameable)
 
     def _blurs(
         self, u: Float[Tensor, "n b"], program: Tensor, place: float, key: tuple[int | str, ...]
@@ -190,20 +189,24 @@ class PhotographPrior:
         taps = torch.stack([F.one_hot(torch.tensor(len(taps[0]) // 2), len(taps[0])).float(), *taps]).to(u)
         return followed(torch.where(alone, lens(place), blurs), taps[program]), blurs
 
-    def _disturbed(self, clean: OtherImages, u: Float[Tensor, "n b"], generator: torch.Generator) -> OtherImages:
-        """Return pictures after noise, sharpening and JPEG, each of them or not, in 8 bits."""
+    def _disturbed(
+        self, clean: OtherImages, u: Float[Tensor, "n b"], generator: torch.Generator
+    ) -> tuple[OtherImages, OtherImages]:
+        """Return pictures after noise, sharpening and JPEG, each of them or not, in 8 bits; and only sharpened ones."""
         noisy = u[2] > SHARES["clean"]
         deviation = (self.noise / 255 * u[3] ** 2 * noisy).view(-1, 1, 1, 1)
         by_signal = u[4].view(-1, 1, 1, 1)  # share of the variance that grows with the light
         variance = deviation**2 * (1 - by_signal + 2 * by_signal * clean.clamp(0, 1))
-        lr = clean + variance.sqrt() * torch.randn(clean.shape, generator=generator, device=clean.device)
-        chosen = u[5:].T.tolist()
+        disturbed = clean + variance.sqrt() * torch.randn(clean.shape, generator=generator, device=clean.device)
         done = []
-        for picture, (sharpened, compressed, strength) in zip(lr.split(1), chosen, strict=True):
+        for pair, (sharpened, compressed, strength) in zip(
+            torch.stack([disturbed, clean], 1), u[5:].T.tolist(), strict=True
+        ):
             if sharpened < SHARES["sharpened"]:
-                picture = sharpen(picture, 0.3 + strength, 0.6 + strength)
-            picture = round_to_8_bits(picture)
+                pair = sharpen(pair, 0.3 + strength, 0.6 + strength)
+            picture = round_to_8_bits(pair[:1])
             if compressed < SHARES["jpeg"]:
                 picture = jpeg(picture, round(40 + 60 * strength), compressed < 2 / 3 * SHARES["jpeg"])
-            done.append(picture)
-        return torch.cat(done)
+            done.append((picture, pair[1:].clamp(0, 1)))
+        lr, sharp = map(torch.cat, zip(*done, strict=True))
+        return lr, sharp

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 
 from mzsr_lib.files import InputError
-from mzsr_lib.imaging.cameras import TOLD_SIZE, positive
+from mzsr_lib.imaging.cameras import LARGEST_DOUBT, TOLD_SIZE, positive
 from mzsr_lib.imaging.degradation import Degradation
 from mzsr_lib.imaging.kernels import gaussian_kernel
 from mzsr_lib.models import weights
@@ -46,7 +46,8 @@ class Guess:
         """A Gaussian blur, shrunk by bicubic: the result lies as an ordinary enlargement does."""
         told = self.finding.covariance * self.scale**2 * math.exp(-2 * CAUTION * self.finding.width_spread)
         cov = positive(told[None].float() * self.trusted)
-        return Degradation(gaussian_kernel(cov, TOLD_SIZE)[0], self.scale, "bicubic", self.finding.noise)
+        kernel, doubt = gaussian_kernel(cov, TOLD_SIZE)[0], min(self.finding.width_spread, LARGEST_DOUBT)
+        return Degradation(kernel, self.scale, "bicubic", self.finding.noise, doubt)
 
     @property
     def sentence(self) -> str:

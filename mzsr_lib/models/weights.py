@@ -182,7 +182,7 @@ def _check(provenance: Any) -> None:
 
 def _check_values(network: Network, step: Mapping[str, Tensor]) -> None:
     """Raise `InputError` when nothing can be computed with the numbers of weights."""
-    ramp = torch.linspace(0, 1, 3 * 8 * 8).view(1, 3, 8, 8)
+    ramp = torch.linspace(0, 1, 3 * 24 * 24).view(1, 3, 24, 24)
     given = (ramp, Degradation(torch.ones(1, 1))) if network.takes_kernel else (ramp,)
     with torch.no_grad():
         values = {**network.state_dict(), **step, "the picture it makes": network(*given)}

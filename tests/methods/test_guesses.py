@@ -1,0 +1,90 @@
+"""What is told of a photograph is what was found, narrower the less sure it is, and nothing when it is not sure."""
+
+import pytest
+import torch
+from helpers import close, picture
+
+import mzsr_lib
+from mzsr_lib.files import InputError
+from mzsr_lib.imaging.kernels import covariance, moments
+from mzsr_lib.methods import guesses
+from mzsr_lib.methods.guesses import Guess
+from mzsr_lib.models import weights
+from mzsr_lib.models.estimator import Estimator, Finding
+from mzsr_lib.models.unfolded import Unfolded
+from mzsr_lib.runtime import generator_for
+
+COV = covariance(0.5, 0.3, 0.4)
+LR = picture(44, 40)
+
+
+def found(spread: float, scale: int = 2, noise: float = 0.01) -> Guess:
+    return Guess(Finding(COV, noise, spread, 0.2), scale)
+
+
+@pytest.fixture
+def shipped(tmp_path, monkeypatch):
+    """Tiny weights of an estimator and of the method photo, as if they were shipped."""
+    for name, network, method in (
+        ("e", Estimator(4, generator_for(0)), guesses.METHOD),
+        ("p", Unfolded(4, 2, 1, generator_for(0)), "photo"),
+    ):
+        facts = {"scales": [2], "method": method, "input": {"kind": "none"}}
+        weights.save(tmp_path / f"{name}.safetensors", network, dict(network.named_parameters()), facts)
+    monkeypatch.setattr(weights, "FOLDER", tmp_path)
+    guesses._estimator.cache_clear()
+    yield
+    guesses._estimator.cache_clear()
+
+
+def test_a_sure_guess_is_told_in_px_of_the_result():
+    told = found(0.0, scale=3).degradation
+    assert (told.scale, told.mode, told.noise) == (3, "bicubic", 0.01)
+    close(moments(told.kernel)[1], 9 * COV, 0.05)
+
+
+def test_the_less_sure_the_narrower_and_more_doubted():
+    widths = [float(moments(found(spread).degradation.kernel)[1].trace()) for spread in (0.0, 0.1, 0.3)]
+    assert widths == sorted(widths, reverse=guesses.CAUTION > 0)
+    assert [found(spread).degradation.doubt for spread in (0.1, 0.3)] == [0.1, 0.3]
+
+
+def test_a_guess_that_is_not_trusted_is_none():
+    told = found(2 * guesses.DOUBTFUL)
+    close(moments(told.degradation.kernel)[1], torch.zeros(2, 2), 0.01)
+    assert "cannot be told" in told.sentence
+    assert "1.4 x 1.1 px" in found(0.0).sentence and "2.6 grey levels" in found(0.0).sentence
+
+
+def test_without_a_kernel_a_photograph_is_guessed_and_said(shipped):
+    said = []
+    sr = mzsr_lib.upscale(LR, say=said.append, device="cpu")
+    assert sr.shape == (1, 3, 88, 80)
+    assert len(said) == 1 and "grey levels" in said[0]
+    close(mzsr_lib.upscale(LR, "estimate", device="cpu", say=said.append), sr, 0)
+
+
+def test_what_is_known_is_not_guessed(shipped):
+    said = []
+    quiet, loud = (
+        mzsr_lib.upscale(LR, "g2.0d", method="photo", noise=n, device="cpu", say=said.append) for n in (0, 9)
+    )
+    assert not said
+    assert (quiet - loud).abs().max() > 1e-3
+    mzsr_lib.upscale(LR, "g2.0d", method="photo", device="cpu", say=said.append)
+    assert len(said) == 1
+
+
+@pytest.mark.parametrize(
+    ("given", "words", "sentence"),
+    [
+        (picture(20, 40), {}, "40 x 20 px is too small to estimate"),
+        (LR, {"scale": 3}, "No weights for photo at scale 3"),
+        (LR, {"noise": -1.0}, "from 0 to 255 grey levels"),
+        (LR, {"noise": 300.0}, "from 0 to 255 grey levels"),
+        (LR, {"noise": 3.0, "kernel": "g2.0d", "method": "bicubic"}, "is for the method photo alone"),
+    ],
+)
+def test_what_cannot_be_guessed_is_refused(shipped, given, words, sentence):
+    with pytest.raises(InputError, match=sentence):
+        mzsr_lib.upscale(given, device="cpu", **words)
