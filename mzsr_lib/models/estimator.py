@@ -160,4 +160,5 @@ def look(network: Estimator, lr: Images) -> Finding:
     together = (weight * mean).sum(dim=0)
     # What pieces of one picture agree on may still be wrong: they share the scene.
     doubt = (weight * spread).sum(dim=0)
-    return Finding(covariance_of(together), float(together[3].exp()), float(doubt[0] / 2), float(doubt[3]))
+    noise = min(float(together[3].exp()), 1.0)
+    return Finding(covariance_of(together), noise, float(doubt[0] / 2), float(doubt[3]))
