@@ -1,7 +1,6 @@
 """What a photograph seems to have gone through, how sure that is, and what the network is told of it."""
 
 import functools
-import math
 from dataclasses import dataclass
 
 import torch
@@ -16,8 +15,6 @@ from mzsr_lib.shapes import Images
 
 METHOD = "estimate"  # what the weights of the estimator say they are for
 LEAST_SIDE = 24  # px of the low-resolution picture
-# A width too wide costs far more than one too narrow: so many times the error to be expected is taken off it.
-CAUTION = 1.0
 DOUBTFUL = 0.35  # expected error of the logarithm of the width, from which on a picture is taken for a sharp one
 
 
@@ -38,14 +35,13 @@ class Guess:
 
     @property
     def trusted(self) -> bool:
-        """Whether the blur that was found is told, though narrower, and not none."""
+        """Whether the blur that was found is told, and not none."""
         return self.finding.width_spread < DOUBTFUL
 
     @property
     def degradation(self) -> Degradation:
         """A Gaussian blur, shrunk by bicubic: the result lies as an ordinary enlargement does."""
-        told = self.finding.covariance * self.scale**2 * math.exp(-2 * CAUTION * self.finding.width_spread)
-        cov = positive(told[None].float() * self.trusted)
+        cov = positive(self.finding.covariance[None].float() * self.scale**2 * self.trusted)
         kernel, doubt = gaussian_kernel(cov, TOLD_SIZE)[0], min(self.finding.width_spread, LARGEST_DOUBT)
         return Degradation(kernel, self.scale, "bicubic", self.finding.noise, doubt)
 

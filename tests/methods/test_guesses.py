@@ -1,4 +1,4 @@
-"""What is told of a photograph is what was found, narrower the less sure it is, and nothing when it is not sure."""
+"""What is told of a photograph is what was found and how sure that is, and no blur when it is not sure."""
 
 import pytest
 import torch
@@ -43,9 +43,7 @@ def test_a_sure_guess_is_told_in_px_of_the_result():
     close(moments(told.kernel)[1], 9 * COV, 0.05)
 
 
-def test_the_less_sure_the_narrower_and_more_doubted():
-    widths = [float(moments(found(spread).degradation.kernel)[1].trace()) for spread in (0.0, 0.1, 0.3)]
-    assert widths == sorted(widths, reverse=guesses.CAUTION > 0)
+def test_the_doubt_is_told_too():
     assert [found(spread).degradation.doubt for spread in (0.1, 0.3)] == [0.1, 0.3]
 
 
