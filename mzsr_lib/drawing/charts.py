@@ -14,7 +14,7 @@ from mzsr_lib.benchmark import measuring, published, tables
 from mzsr_lib.benchmark.measuring import Rows
 from mzsr_lib.benchmark.tables import DATASETS
 from mzsr_lib.drawing import labels, plotting
-from mzsr_lib.drawing.style import FONT_SIZE, INK, LINE, Drawing, colour, marker
+from mzsr_lib.drawing.style import FONT_SIZE, INK, LINE, Drawing, chart, colour, legend, marker
 from mzsr_lib.files import InputError
 from mzsr_lib.methods import catalogue
 from mzsr_lib.methods.catalogue import ENTRIES
@@ -195,6 +195,40 @@ def wrong_kernel(path: str | Path, rival: str = "blind") -> Drawing:
     shown = [_short(name) for name in names]
     words = ("true kernel", "kernel that is told", title)
     return plotting.heat_map(torch.tensor(gain.to_numpy()), shown, shown, *words)
+
+
+def photographs(path: str | Path, base: str = "bicubic") -> Drawing:
+    """Draw what methods bring on photographs of which nothing is told, beside bicubic: a line a treatment.
+
+    Parameters
+    ----------
+    path
+        Rows of benchmarks/photos.py.
+    base
+        The method that the others are compared with.
+
+    Raises
+    ------
+    InputError
+        If that method is missing.
+    """
+    rows = _rows(path, ("treatment", "method", "psnr"))
+    means = rows.assign(psnr=rows["psnr"].astype(float)).pivot_table(
+        values="psnr", index="treatment", columns="method", sort=False
+    )
+    if base not in means:
+        raise InputError(f"{path} has no rows of {base}, which the others are compared with: measure it.")
+    gains = means.drop(columns=base).sub(means[base], axis=0)
+    figure, axes = chart(640, 22 * len(gains) + 120, left=140, top=60)
+    places = range(len(gains), 0, -1)
+    axes.axvline(0, color=INK, linewidth=1)
+    for name in gains:
+        style = {"color": colour(name), "marker": marker(name), "linestyle": "", "label": catalogue.title(name)}
+        axes.plot(gains[name], places, **style)
+    axes.set_yticks(list(places), list(gains.index))
+    axes.set_xlabel(f"dB above {base}")
+    legend(axes, loc="lower center", bbox_to_anchor=(0.4, 1.0), ncols=3)
+    return figure
 
 
 def _short(kernel: str) -> str:

@@ -105,7 +105,7 @@ def _entries() -> tuple[Entry, ...]:
             colour="#a52374",
             marker="P",
         ),
-        Entry("photo", "Photograph", "trained", takes="unfolded", rough=True, colour="#5f5f00", marker="*"),
+        Entry("photo", "Photograph", "trained", takes="unfolded", rough=True, colour="#330055", marker="*"),
     )
 
 

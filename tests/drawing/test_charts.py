@@ -311,3 +311,20 @@ def test_the_curves_are_those_of_the_shipped_weights():
     rows = files.read_rows(ROOT / "results" / "curves" / "updates_set5.csv")
     found = {(row["weights"], row["weights_hash"]) for row in rows if row["weights"] in weights.shipped()}
     assert found == {(name, weights.fingerprint(name)) for name, _ in found}, "run benchmarks/updates_curve.py again"
+
+
+def test_photographs_are_drawn_as_what_methods_bring_beside_bicubic(tmp_path):
+    rows = [
+        {"treatment": treatment, "image": image, "method": method, "psnr": psnr}
+        for treatment, more in (("area", 1.5), ("motion 7", -0.5))
+        for image, ground in (("a", 28.0), ("b", 30.0))
+        for method, psnr in (("bicubic", ground), ("photo", ground + more))
+    ]
+    files.write_rows(tmp_path / "rows.csv", rows)
+    (axes,) = charts.photographs(tmp_path / "rows.csv").axes
+    (line,) = [line for line in axes.lines if len(line.get_xdata()) == 2 and line.get_label() == "Photograph"]
+    close(line.get_xdata(), [1.5, -0.5], 1e-9)
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["area", "motion 7"]
+    files.write_rows(tmp_path / "rows.csv", [row for row in rows if row["method"] == "photo"])
+    with pytest.raises(InputError, match="no rows of bicubic"):
+        charts.photographs(tmp_path / "rows.csv")
