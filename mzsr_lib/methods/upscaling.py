@@ -198,8 +198,8 @@ class Upscaling:
             raise InputError(
                 f"The noise is {self.noise:g}: it must be from 0 to 255 grey levels, and is for the method photo alone."
             )
-        if _is_estimate(self.kernel) and not self.rough:
-            check_estimable(self.options.scale, self.mode)
+        if _is_estimate(self.kernel):
+            check_estimable(self.options.scale, self.mode, self.rough)
         with tiling.planned(self.tile):
             self.method = registry.build(self.choice, self.options)
         self.setting = None if _is_estimate(self.kernel) else _setting(self.kernel, self.convention)
@@ -378,8 +378,17 @@ def _setting(kernel: GivenKernel, convention: Convention) -> Setting:
     return Setting("given", given, "direct", note=" ".join(notes))
 
 
-def check_estimable(scale: int, mode: Mode | None) -> None:
-    """Raise `InputError` when no kernel can be estimated for such a scale or sampling."""
+def check_estimable(scale: int, mode: Mode | None, rough: bool = False) -> None:
+    """Raise `InputError` when no kernel can be estimated for such a scale or sampling.
+
+    A method for what is roughly known (`catalogue.Entry.rough`) has an estimator of its own, which asks for no mode.
+    """
+    if rough:
+        if mode is not None:
+            raise InputError(
+                "The method photo guesses how pixels were dropped: leave the mode out, or give the kernel."
+            )
+        return
     if mode not in (None, "direct"):
         raise InputError(f"A kernel is estimated for direct sampling only, not {mode}: give the kernel.")
     if scale != 2:
