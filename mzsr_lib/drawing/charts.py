@@ -219,12 +219,12 @@ def photographs(path: str | Path, base: str = "bicubic") -> Drawing:
     if base not in means:
         raise InputError(f"{path} has no rows of {base}, which the others are compared with: measure it.")
     gains = means.drop(columns=base).sub(means[base], axis=0)
-    figure, axes = chart(640, 22 * len(gains) + 120, left=140, top=60)
+    figure, axes = chart(520, 18 * len(gains) + 120, left=130, top=60)
     places = range(len(gains), 0, -1)
     axes.axvline(0, color=INK, linewidth=1)
     for name in gains:
-        style = {"color": colour(name), "marker": marker(name), "linestyle": "", "label": catalogue.title(name)}
-        axes.plot(gains[name], places, **style)
+        shade, title = colour(name), catalogue.title(name)
+        axes.plot(gains[name], places, color=shade, marker=marker(shade), linestyle="", label=title)
     axes.set_yticks(list(places), list(gains.index))
     axes.set_xlabel(f"dB above {base}")
     legend(axes, loc="lower center", bbox_to_anchor=(0.4, 1.0), ncols=3)

@@ -47,7 +47,7 @@ def tints(name: str, count: int) -> list[str]:
     """Return so many shades of the colour of a method, from pale to its own: one thing, more and more of it."""
     full = to_rgb(colour(name))
     shares = [(number + 1) / count for number in range(count)]
-    return [to_hex([1 - share * (1 - part) for part in full]) for share in shares]
+    return [to_hex(((1 - s * (1 - full[0])), (1 - s * (1 - full[1])), (1 - s * (1 - full[2])))) for s in shares]
 
 
 def marker(line: str) -> str:

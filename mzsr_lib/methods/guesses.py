@@ -1,6 +1,7 @@
 """What a photograph seems to have gone through, how sure that is, and what the network is told of it."""
 
 import functools
+import math
 from dataclasses import dataclass
 
 import torch
@@ -42,7 +43,9 @@ class Guess:
     def degradation(self) -> Degradation:
         """A Gaussian blur, shrunk by bicubic: the result lies as an ordinary enlargement does."""
         cov = positive(self.finding.covariance[None].float() * self.scale**2 * self.trusted)
-        kernel, doubt = gaussian_kernel(cov, TOLD_SIZE)[0], min(self.finding.width_spread, LARGEST_DOUBT)
+        # The standard deviation of Laplace's distribution, of which the estimator gives the mean absolute error.
+        doubt = min(math.sqrt(2) * self.finding.width_spread, LARGEST_DOUBT)
+        kernel = gaussian_kernel(cov, TOLD_SIZE)[0]
         return Degradation(kernel, self.scale, "bicubic", self.finding.noise, doubt)
 
     @property
