@@ -3,6 +3,7 @@
 Everything else that lists methods, the order of tables, titles, colours, help, is derived from `ENTRIES`.
 """
 
+import reprlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 from mzsr_lib.files import InputError
 
 INK = "#222222"
+MOST_UPDATES = 100_000  # above it a number is a slip, not a wish
 
 
 @dataclass(frozen=True)
@@ -147,6 +149,10 @@ class Choice:
         entry = entry_of(self.method)
         if self.steps < 0:
             raise InputError(f"The number of steps is {self.steps}: it cannot be negative.")
+        if self.steps > MOST_UPDATES:
+            raise InputError(
+                f"The number of steps is {reprlib.repr(self.steps)}: at most {MOST_UPDATES} updates are made."
+            )
         if self.steps and entry.updates is None:
             raise InputError(
                 f"{entry.name} makes no updates, and here are {self.steps}: leave the steps out, or give 0."

@@ -187,6 +187,7 @@ WRONG = [
     ("upscale GIVEN/good.png sr.png --kernel g2.0d --weights GIVEN/text.png", "not a weights file"),
     ("upscale GIVEN/good.png sr.png --kernel g2.0d --scale 3 --weights GIVEN/x2.safetensors", "for scale 2, not 3"),
     ("upscale GIVEN/good.png sr.png --kernel g2.0d --weights GIVEN/x2.safetensors --steps -1", "steps is -1"),
+    ("upscale GIVEN/good.png sr.png --kernel g2.0d --steps 99999999999999999999", "at most 100000 updates"),
     ("upscale GIVEN/good.png sr.png --kernel g2.0d --method zssr --steps 0", "zssr"),
     ("upscale GIVEN/good.png sr --kernel g2.0d --method bicubic", "ending"),
     ("evaluate GIVEN/good.png --kernel g2.0d --method bicubic --output rows.csv", "should be a folder"),
