@@ -74,6 +74,20 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
             temporary.unlink(missing_ok=True)
 
 
+@contextlib.contextmanager
+def room_for(what: str) -> Iterator[None]:
+    """Raise `Failure` when the system refuses what is written inside: the disk is full, or cannot be written.
+
+    `what` begins the sentence. Errors without a number, which are a library's own, pass through.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno is None:
+            raise
+        raise Failure(f"{what} cannot be written ({error.strerror or error}): make room for it.") from None
+
+
 def _remove_leftovers(folder: Path, start: str) -> None:
     """Remove temporary files of killed processes: a living one holds the lock of its own."""
     for leftover in folder.glob(f"{start}*"):

@@ -16,7 +16,7 @@ import torch
 
 from mzsr_lib.benchmark import datasets
 from mzsr_lib.fields import Range
-from mzsr_lib.files import Failure, InputError, atomic_path, git_commit, printable
+from mzsr_lib.files import InputError, atomic_path, git_commit, printable, room_for
 from mzsr_lib.imaging import images, kernel_files, kernels, metrics, picture_files
 from mzsr_lib.imaging.decoding import MAX_PIXELS
 from mzsr_lib.imaging.degradation import MODES, Degradation, from_setting
@@ -418,13 +418,8 @@ def write(path: str | Path, table: Rows) -> None:
     Failure
         If there is no room for it, or the place cannot be written.
     """
-    try:
-        with atomic_path(path) as temporary:
-            table.to_csv(temporary, index=False, lineterminator="\n", encoding="utf-8")
-    except OSError as error:
-        raise Failure(
-            f"The rows cannot be written to {path} ({error.strerror or error}): make room for them."
-        ) from None
+    with room_for(f"The table {path}"), atomic_path(path) as temporary:
+        table.to_csv(temporary, index=False, lineterminator="\n", encoding="utf-8")
 
 
 def in_a_table(text: str) -> str:

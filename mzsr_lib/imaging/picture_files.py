@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from mzsr_lib.files import Failure, InputError, atomic_path, check_writable, existing_folder, folder_of
+from mzsr_lib.files import Failure, InputError, atomic_path, check_writable, existing_folder, folder_of, room_for
 from mzsr_lib.imaging import decoding, encoding, restoration, transparency
 from mzsr_lib.imaging.decoding import MAX_PIXELS, NOWHERE, Origin
 from mzsr_lib.imaging.degradation import Degradation
@@ -119,7 +119,7 @@ def save(
     InputError
         If it cannot be written.
     Failure
-        If a value is not finite: what is no picture is not written.
+        If there is no room for it, or a value is not finite: what is no picture is not written.
     """
     path = check_suffix(path)
     check_quality(path, quality)
@@ -128,7 +128,8 @@ def save(
     values = to_integers(image, alpha, grey, depth if FORMATS[path.suffix.lower()].deep else 8)
     with atomic_path(path) as temporary:
         try:
-            encoding.encode(temporary, path.suffix.lower(), values, origin, quality)
+            with room_for(f"The picture {path}"):
+                encoding.encode(temporary, path.suffix.lower(), values, origin, quality)
         except (OSError, ValueError) as error:
             raise InputError(f"Cannot write the picture {path} ({error}).") from None
 

@@ -1,5 +1,6 @@
 """What goes along with a picture, damaged files, and what is found before a file is written."""
 
+import errno
 import io
 import random
 import struct
@@ -233,3 +234,13 @@ def test_an_output_that_cannot_be_is_found_before_the_work(tmp_path):
 def test_every_format_names_itself():
     Image.init()
     assert {form.name for form in encoding.FORMATS.values()} <= set(Image.SAVE)
+
+
+def test_a_full_disk_is_a_failure_that_leaves_no_half_file(tmp_path, monkeypatch):
+    def full(*given):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(picture_files.encoding, "encode", full)
+    with pytest.raises(Failure, match=r"a.png cannot be written \(No space left on device\): make room"):
+        picture_files.save(tmp_path / "a.png", torch.zeros(1, 3, 5, 7))
+    assert list(tmp_path.iterdir()) == []
