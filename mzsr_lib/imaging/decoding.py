@@ -14,6 +14,7 @@ from typing import NamedTuple
 import numpy as np
 from PIL import ExifTags, Image, ImageFile, UnidentifiedImageError
 
+from mzsr_lib import fields
 from mzsr_lib.files import InputError
 
 # More pixels than this are not read unless somebody asks for it: a file of a few KB can claim any number of them.
@@ -188,7 +189,9 @@ def _check(opened: Image.Image, name: str, max_pixels: int) -> None:
 
 
 def check_pixels(what: str, width: int, height: int, most: int) -> None:
-    """Raise `InputError` when a picture has more pixels than are allowed."""
+    """Raise `InputError` when a picture has more pixels than are allowed, or the limit is none."""
+    if found := fields.problem(most, fields.Count, "max-pixels"):
+        raise InputError(found)
     if width * height > most:
         raise InputError(
             f"{what} has {width} x {height} px, {width * height / 1e6:.0f} million, more than the {most / 1e6:g} "
