@@ -219,7 +219,7 @@ def photographs(path: str | Path, base: str = "bicubic") -> Drawing:
     if base not in means:
         raise InputError(f"{path} has no rows of {base}, which the others are compared with: measure it.")
     gains = means.drop(columns=base).sub(means[base], axis=0)
-    figure, axes = chart(520, 18 * len(gains) + 120, left=130, top=60)
+    figure, axes = chart(520, 18 * len(gains) + 120, left=150, top=60)
     places = range(len(gains), 0, -1)
     axes.axvline(0, color=INK, linewidth=1)
     for name in gains:
