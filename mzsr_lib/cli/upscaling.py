@@ -16,7 +16,7 @@ from tyro.conf import Positional, arg
 
 from mzsr_lib.cli.commands import METHODS, Convention, Device, Mode, Precision, Seed, Weights
 from mzsr_lib.cli.targets import MOST, STREAM, MaxPixels, Overwrite, same, writable
-from mzsr_lib.files import Failure, InputError
+from mzsr_lib.files import Failure, InputError, printable
 
 if TYPE_CHECKING:
     from mzsr_lib.imaging.picture_files import Picture
@@ -335,7 +335,7 @@ class Run:
     def note(self, sentence: str, always: bool = False) -> None:
         """Say something beside the result."""
         if always or not self.quiet:
-            tqdm.write(sentence, file=sys.stderr)
+            tqdm.write(printable(sentence), file=sys.stderr)
 
     def report(self, job: Job, facts: dict[str, Any]) -> None:
         """Print the line of a picture."""
@@ -345,4 +345,4 @@ class Run:
         elif facts["status"] == "skipped":
             self.note(f"{job.target} is there already: skipped (--overwrite makes it anew).")
         elif not self.quiet:
-            tqdm.write(f"{job.target}: {facts['width']} x {facts['height']} px", file=stream)
+            tqdm.write(f"{printable(job.target)}: {facts['width']} x {facts['height']} px", file=stream)

@@ -23,6 +23,12 @@ MAX_PIXELS = 100_000_000
 # Everybody's formats. Pillow knows more; some of those run other programs.
 FORMATS = ("PNG", "JPEG", "TIFF", "BMP", "WEBP", "GIF", "PPM", "TGA", "JPEG2000", "AVIF", "ICO", "PCX")
 
+
+def suffixes() -> set[str]:
+    """Return the endings, such as ``".gif"``, of the files that are read: more than are written."""
+    return {suffix for suffix, form in Image.registered_extensions().items() if form in FORMATS}
+
+
 # How the pixels of a file have to be turned to be upright, by the orientation tag of TIFF 6.0.
 UPRIGHT = {
     2: lambda a: a[:, ::-1],

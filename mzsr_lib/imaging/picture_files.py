@@ -200,7 +200,7 @@ def lost(path: str | Path, picture: Picture) -> Iterator[str]:
 
 
 def paths_in(folder: str | Path) -> list[Path]:
-    """Return the picture files of a folder, sorted by name.
+    """Return the files of a folder that end as pictures do which can be read, sorted by name.
 
     Raises
     ------
@@ -208,7 +208,8 @@ def paths_in(folder: str | Path) -> list[Path]:
         If it is not a folder or holds no picture.
     """
     folder = existing_folder(folder)
-    paths = sorted(p for p in folder.iterdir() if p.suffix.lower() in SUFFIXES and not p.name.startswith("."))
+    known = decoding.suffixes()
+    paths = sorted(p for p in folder.iterdir() if p.suffix.lower() in known and not p.name.startswith("."))
     if not paths:
         raise InputError(
             f"There are no pictures in {folder}: it should hold files like {SUFFIXES[0]} or {SUFFIXES[1]}."

@@ -2,9 +2,11 @@
 
 import json
 import os
+import signal
 import stat
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -249,3 +251,30 @@ def test_a_name_with_any_character_prints_on_any_terminal(tmp_path):
     for settings in ({"PYTHONIOENCODING": "cp1252"}, {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}):
         done = process("写真 é.png", "大 é.png", "--method", "bicubic", "--overwrite", cwd=tmp_path, env=settings)
         assert done.returncode == 0 and b" px\n" in done.stdout and done.stderr == b""
+
+
+def test_a_name_of_two_lines_is_one_line_on_the_screen(run):
+    small("in/a\nb.png")
+    Path("in/c\nd.png").write_bytes(b"no picture")
+    code, out, err = run(f"in --output out {PLAIN}")
+    assert (code, out) == (1, "out/a b.png: 30 x 24 px\n")
+    assert "c d.png" in err and len(err.splitlines()) == 2, err
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there are no such signals here")
+@pytest.mark.parametrize(("sent", "code"), [("SIGTERM", -15), ("SIGKILL", -9)])
+def test_a_stopped_folder_has_whole_files_alone_and_the_next_run_goes_on(tmp_path, sent, code):
+    for seed in range(3):
+        picture_files.save(tmp_path / f"in/{seed}.png", picture(60, 60, seed=seed))
+    words = ("in", "--output", "out", "--kernel", "g2.0d", "--method", "mzsr:2000", "--precision", "float32")
+    command = [sys.executable, "-m", "mzsr_lib.cli", "upscale", *words]
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    with subprocess.Popen(command, cwd=tmp_path, env=environment, stderr=subprocess.PIPE) as running:
+        threading.Timer(4, running.send_signal, [getattr(signal, sent)]).start()
+        _, said = running.communicate()
+    assert running.returncode == code, said
+    assert b"Traceback" not in said
+    assert [path for path in (tmp_path / "out").glob("*") if path.suffix != ".png"] == [] or sent == "SIGKILL"
+    done = process("in", "--output", "out", "--method", "bicubic", cwd=tmp_path)
+    assert done.returncode == 0
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["0.png", "1.png", "2.png"]

@@ -244,3 +244,13 @@ def test_a_full_disk_is_a_failure_that_leaves_no_half_file(tmp_path, monkeypatch
     with pytest.raises(Failure, match=r"a.png cannot be written \(No space left on device\): make room"):
         picture_files.save(tmp_path / "a.png", torch.zeros(1, 3, 5, 7))
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_has_every_file_that_can_be_read_and_no_other(tmp_path):
+    for name in ("a.gif", "b.PNG", "c.jp2", "d.tga"):
+        Image.new("RGB", (9, 7)).save(tmp_path / name)
+    for name in ("e.txt", "f.npy", ".g.png"):
+        (tmp_path / name).write_bytes(b"")
+    found = picture_files.paths_in(tmp_path)
+    assert [path.name for path in found] == ["a.gif", "b.PNG", "c.jp2", "d.tga"]
+    assert all(picture_files.load(path).shape == (1, 3, 7, 9) for path in found)
