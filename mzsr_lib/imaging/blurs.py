@@ -54,9 +54,9 @@ def motion(length: Numbers, angle: Numbers, size: int, centre: float = 0.0) -> K
     return path(along * angle.cos()[:, None], along * angle.sin()[:, None], size, centre)
 
 
-def shake(extent: Numbers, generator: torch.Generator, size: int, centre: float = 0.0, points: int = POINTS) -> Kernels:
+def shake(extent: Numbers, generator: torch.Generator, size: int, centre: float = 0.0) -> Kernels:
     """Return the blur of a hand that shakes: a walk of changing speed and direction, about `extent` px long."""
-    drawn = torch.randn(2, len(extent), points, generator=generator, device=extent.device)
+    drawn = torch.randn(2, len(extent), POINTS, generator=generator, device=extent.device)
     walk = drawn.cumsum(dim=-1).cumsum(dim=-1)
     walk = walk - walk.mean(dim=-1, keepdim=True)
     reach = (walk.amax(dim=-1) - walk.amin(dim=-1)).norm(dim=0).clamp(min=1e-6)
@@ -69,7 +69,7 @@ def shrinking(kind: str, scale: int) -> Tensor:
 
     ``"bicubic"`` and ``"lanczos"`` (three lobes) are widened by `scale`; ``"area"`` is the mean.
     """
-    reach = 3 * scale + scale
+    reach = 4 * scale
     at = (torch.arange(-reach, reach + 1) - (scale - 1) / 2) / scale
     if kind == "bicubic":
         taps = cubic(at)
@@ -130,7 +130,3 @@ class AnyShape:
         other = 1 + (3 * u[3]).long()
         which = torch.where(u[0] < self.share, other, 0)
         return shapes[which, torch.arange(count, device=shapes.device)]
-
-    def doubt(self, kernel: Float[Tensor, "k k"]) -> str | None:
-        """Say in one sentence why a kernel is wider or narrower than those of this prior, or return None."""
-        return self.gaussians.doubt(kernel)

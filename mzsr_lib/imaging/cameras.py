@@ -1,7 +1,7 @@
 """Photographs as they come: any blur, the usual programs that shrink, noise, sharpening, JPEG, and a rough idea of it.
 
-What is told of such a picture is never the truth: the Gaussian nearest to the blur, with a wrong width, and one number
-for all that disturbs. A network that learns from it need not be told the truth either.
+What is told of most such pictures is not the truth: the Gaussian nearest to the blur, with a wrong width and a word of
+how wrong it may be, and one number for all that disturbs. A network that learns from it need not be told the truth.
 """
 
 import io

@@ -139,10 +139,13 @@ def covariance_of(values: Float[Tensor, "4"]) -> Float[Tensor, "2 2"]:
     return torch.linalg.matrix_exp(logarithm) - LEAST * torch.eye(2).to(values)
 
 
-def estimation_loss(network: Estimator, taken: Taken, scale: int) -> Tensor:
-    """Return the mean negative log-likelihood of the truth about pictures (Laplace's, whose tails are heavy)."""
+def estimation_loss(found: Float[Tensor, "b 8"], taken: Taken, scale: int) -> Tensor:
+    """Return the mean negative log-likelihood of the truth about pictures (Laplace's, whose tails are heavy).
+
+    `found` is what the network says of them.
+    """
     wanted = described(taken.covariances / scale**2, taken.noise)
-    values, spread = network(taken.lr).split(4, dim=1)
+    values, spread = found.split(4, dim=1)
     return ((wanted - values).abs() * (-spread).exp() + spread).mean()
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 import torch
+from torch.func import functional_call
 
 from mzsr_lib.models.estimator import Estimator, estimation_loss
 from mzsr_lib.mzsr.pretraining import PretrainConfig
@@ -25,7 +26,7 @@ def estimate_gradient(
     taken = prior.taken(hr, key)
     part = type(taken)(*(tensor[mine] for tensor in taken))
     network.precision = config.precision
-    loss = estimation_loss(network, part, prior.scale) * (len(part.lr) / config.batch)
+    loss = estimation_loss(network(part.lr), part, prior.scale) * (len(part.lr) / config.batch)
     network.zero_grad(set_to_none=True)
     loss.backward()
     total = loss.detach()
@@ -44,20 +45,6 @@ def held_out_likelihood(
                 key = ("validation", number, crop)
                 prior = config.photographs_of(key)
                 taken = prior.taken(hr, key)
-                losses.append(torch.func.functional_call(_Loss(network), _below(params), (taken, prior.scale)))
+                found = functional_call(network, params, (taken.lr,))
+                losses.append(estimation_loss(found, taken, prior.scale))
     return {"score": -float(torch.stack(losses).mean())}
-
-
-class _Loss(torch.nn.Module):
-    """The loss as a module, so that other parameters can be put into the network."""
-
-    def __init__(self, network: Estimator):
-        super().__init__()
-        self.network = network
-
-    def forward(self, taken, scale: int) -> Tensor:
-        return estimation_loss(self.network, taken, scale)
-
-
-def _below(params: Params) -> Params:
-    return {f"network.{name}": value for name, value in params.items()}

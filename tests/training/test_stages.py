@@ -1,13 +1,19 @@
-"""What stage 2 is taught by."""
+"""What stage 2 is taught by, and stage 1 of the networks for photographs."""
+
+import math
 
 import pytest
 import torch
-from helpers import picture
+from helpers import close, picture
 
 from mzsr_lib.files import InputError
 from mzsr_lib.imaging import degradation, kernels
+from mzsr_lib.imaging.photographs import Pictures
 from mzsr_lib.methods import registry
+from mzsr_lib.models import weights
 from mzsr_lib.mzsr.meta_training import MetaTrainConfig
+from mzsr_lib.mzsr.pretraining import PretrainConfig
+from mzsr_lib.mzsr.tasks import PatchSource
 from mzsr_lib.runtime import Group
 from mzsr_lib.training import stages
 
@@ -39,3 +45,51 @@ def test_who_is_told_no_kernel_cannot_teach(changes, message):
 def test_a_teacher_makes_targets_for_image_episodes_only():
     with pytest.raises(InputError, match="not for two-sets"):
         MetaTrainConfig(teacher="mzsr-plus-x2", episode="two-sets")
+
+
+PHOTOGRAPHS = {
+    "photographs": True,
+    "shapes_share": 0.4,
+    "noise": 9.0,
+    "steps": 3,
+    "patch": 48,
+    "batch": 4,
+    "validate_every": 3,
+}
+
+
+@pytest.mark.parametrize(
+    "network",
+    [
+        {"architecture": "unfolded", "channels": 4, "stages": 2, "blocks": 1},
+        {"architecture": "estimator", "channels": 4},
+    ],
+    ids=lambda network: network["architecture"],
+)
+def test_networks_for_photographs_learn_the_same_again_and_together(tmp_path, network):
+    config = PretrainConfig(learning_rate=1e-3, network=network, **PHOTOGRAPHS)
+    grown = [torch.nn.functional.interpolate(picture(12, 11, seed=s), scale_factor=5) for s in range(4)]
+    pictures = Pictures(grown[:3], grown[3:])
+    one, two = (
+        weights.load(stages.pretrain(config, [], tmp_path / name, pictures=pictures)) for name in ("one", "two")
+    )
+    assert all(map(torch.equal, one.network.parameters(), two.network.parameters()))
+    assert math.isfinite(one.provenance["held_out"]["score"])
+    # Each of two processes works on its half: the two gradients add up to that of one.
+    source, found = PatchSource(grown), []
+    for group in (Group(), _Half(0), _Half(1)):
+        gradient, _ = stages.supervised(one.network.train(), source, config, pictures, group)
+        gradient(0)
+        found.append([p.grad.clone() for p in one.network.parameters() if p.grad is not None])
+    for whole, first, second in zip(*found, strict=True):
+        close(first + second, whole, 1e-3 * max(float(whole.abs().max()), 1e-3))
+
+
+class _Half(Group):
+    """One of two processes whose messages are not sent."""
+
+    def __init__(self, rank: int):
+        super().__init__(rank, 2)
+
+    def sum_(self, tensors: list) -> None:
+        pass
