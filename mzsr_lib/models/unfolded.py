@@ -102,18 +102,21 @@ class Unfolded(Network):
         about = torch.cat([lr, levels.expand(-1, -1, *lr.shape[-2:])], dim=1)
         sr = None
         for stage in range(self.settings["stages"]):
-            restored = restoration.restore(lr, degradation, self.trust(stage, noise, doubt), sr)
-            sr = restored + self._repair(stage, restored, about, degradation.scale)
+            sr = restoration.restore(lr, degradation, self.trust(stage, noise, doubt), sr)
+            # Packed into a new name, so that a large picture is in memory only as what is still needed of it.
+            packed = torch.cat([F.pixel_unshuffle(sr, degradation.scale), about], dim=1)
+            sr = None
+            sr = self._repaired(stage, packed, degradation.scale)
         assert sr is not None
         return sr
 
-    def _repair(self, stage: int, restored: Images, about: AnyPlanes, scale: int) -> Images:
-        """Return what a stage adds to its restored picture, by it and what is known of the low-resolution pixels."""
+    def _repaired(self, stage: int, packed: AnyPlanes, scale: int) -> Images:
+        """Return the restored picture of a stage, repaired, of its pixels packed with what is known of them."""
 
         def repair(given: Planes) -> OtherImages:
             features = self.pack[str(scale)](given.contiguous(memory_format=torch.channels_last))
-            return F.pixel_shuffle(self.unpack[str(scale)](self.bodies[stage](features)).float(), scale)
+            missing = self.unpack[str(scale)](self.bodies[stage](features)).float()
+            return F.pixel_shuffle(given[:, : missing.shape[1]] + missing, scale)
 
-        given = torch.cat([F.pixel_unshuffle(restored, scale), about], dim=1)
-        with autocast(given.device, self.precision):
-            return tiling.by_tiles(repair, given, scale, self.reach, "network")
+        with autocast(packed.device, self.precision):
+            return tiling.by_tiles(repair, packed, scale, self.reach, "network")
