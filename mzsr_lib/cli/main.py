@@ -105,11 +105,11 @@ def parse(words: list[str]) -> Callable[[], None]:
             if isinstance(cause, InputError):
                 raise cause from None
         if stop.code:
-            raise InputError(_unframed(complaint.getvalue())) from None
+            raise InputError(_unframed(complaint.getvalue(), words)) from None
         raise
 
 
-def _unframed(complaint: str) -> str:
+def _unframed(complaint: str, words: Sequence[str]) -> str:
     """Return what tyro says in a drawn frame as plain text: what is wrong, and whose help to read."""
     lines = [line[2:].rstrip("│| ") for line in complaint.splitlines()[1:]]
     # After the title (and the line under it on a plain terminal) the first part, up to a blank or drawn line, without
@@ -117,7 +117,14 @@ def _unframed(complaint: str) -> str:
     rest = itertools.dropwhile(lambda line: not line.strip("─- "), lines)
     part = itertools.takewhile(lambda line: line.strip("─- "), rest)
     what = " ".join(line.strip() for line in part if not line.startswith(" " * 8)).rstrip(".")
-    *_, command = re.findall(r"mzsr[a-z -]* --help", complaint) or ["mzsr --help"]
+    # Only numbers can fail to be read: any word is a text, and a choice has a sentence of its own.
+    if unread := re.fullmatch(r"Error parsing (--[\w-]+): (.*)", what):
+        flag, reason = unread.groups()
+        wanted = "a whole number" if re.search("INT|int", reason) else "a number" if "FLOAT" in reason else "numbers"
+        found = re.findall(r"\[(.*)\]|('.*')|$", reason)[0]
+        what = f"{flag} was given {''.join(found)}: it takes {wanted}"
+    own = " ".join(["mzsr", *(words[:1] if {*words[:1]} <= {*COMMANDS, *GROUPS} else ())])
+    *_, command = f"{own} --help", *re.findall(rf"{own}[a-z -]* --help", complaint)
     return f"{what[:1].upper()}{what[1:]}. See {command}."
 
 
