@@ -114,7 +114,7 @@ MISTYPED = [
         "--steps was given 'ten': it takes a whole number. See mzsr upscale --help",
     ),
     ("upscale GIVEN/good.png x.png --noise much", "--noise was given 'much': it takes a number. See mzsr upscale"),
-    ("pretrain cpu --data D --output O --steps 1.5", "--steps was given '1.5': it takes a whole number. See mzsr pretrain"),
+    ("pretrain cpu --data D --output O --steps 1.5", "--steps was given '1.5': it takes a whole number. See mzsr pre"),
     ("evaluate set5 --steps ten", "--steps was given 'ten': it takes numbers. See mzsr evaluate --help"),
     ("upscale GIVEN/good.png --frob 3", "Unrecognized options: --frob, 3. See mzsr upscale --help"),
     ("degrade GIVEN/good.png lr.png", "Missing from mzsr degrade: --kernel KERNEL. See mzsr degrade --help"),
