@@ -67,7 +67,7 @@ html_title = "MZSR"
 html_favicon = "static/favicon.svg"
 html_context = {"default_mode": "auto"}
 html_css_files = ["site.css"]
-html_js_files = [("explorers.js", {"type": "module"})]
+html_js_files = [("explorers.js", {"type": "module"}), ("mzsr.js", {"type": "module"})]
 html_copy_source = True
 html_sourcelink_suffix = ""
 html_last_updated_fmt = None
@@ -97,7 +97,7 @@ def setup(app):
 
     def prepare(app, name, source):
         if name.startswith("notebooks/"):
-            source[0] = pages.prepared(source[0])
+            source[0] = pages.prepared(source[0], with_network=(app.srcdir / "_static" / "mzsr").is_dir())
 
     app.connect("source-read", prepare)
     app.config.html_static_path.append(str(app.srcdir / "_static"))  # what make_site.py laid out

@@ -11,9 +11,12 @@ import re
 import shutil
 import subprocess
 import sys
+import tarfile
 from pathlib import Path
 
+import export_onnx
 import pages
+import pooch
 
 from mzsr_lib.benchmark import datasets
 from mzsr_lib.imaging import picture_files
@@ -32,6 +35,17 @@ TEXTS = (
 )
 LINK = re.compile(r"(?<=\]\()[^)\s#]+")
 ROOMS = ("imaging", "mzsr", "models", "training", "methods", "benchmark", "drawing", "lessons", "cli")
+RUNTIME = (
+    "https://registry.npmjs.org/onnxruntime-web/-/onnxruntime-web-1.30.0.tgz",
+    "sha256:d2228df7e4616bc3348bf504ee888f3bec43789a273f0a63f3e68d203ce3bf71",
+)
+RUNTIME_FILES = ("dist/ort.wasm.bundle.min.mjs", "dist/ort-wasm-simd-threaded.wasm")
+TRY = """## Try it
+
+Ten updates on a picture, in this page. Say which blur made it small, and tell MZSR the same blur or another one.
+Nothing leaves your machine.
+
+{}"""
 MATHJAX = ("tex-chtml.js", "output/chtml/fonts/woff-v2")
 
 
@@ -47,11 +61,17 @@ def lay_out(source: Path) -> None:
     (source / "api").mkdir()
     for name, text in reference().items():
         (source / "api" / f"{name}.md").write_text(text)
-    mathjax(source / "_static" / "mathjax")
-    (source / "_static" / "live").mkdir()
-    for picture, top, left, side in pages.LIVE.values():
+    static = source / "_static"
+    mathjax(static / "mathjax")
+    (static / "live").mkdir()
+    for name, (picture, top, left, side) in pages.sample_files().items():
         cut = datasets.example(picture)[..., top : top + side, left : left + side]
-        picture_files.write(source / "_static" / "live" / f"{picture}.png", picture_files.Picture(cut))
+        picture_files.write(static / "live" / name, picture_files.Picture(cut))
+    live = network(static)
+    index = (source / "index.md").read_text()
+    (source / "index.md").write_text(
+        index.replace("<!-- network -->", TRY.format(pages.network_place("_static")) * live)
+    )
 
 
 def copy(path: Path, source: Path) -> None:
@@ -117,6 +137,25 @@ def mathjax(target: Path) -> None:
     for name in MATHJAX:
         (target / name).parent.mkdir(parents=True, exist_ok=True)
         (shutil.copytree if (origin / name).is_dir() else shutil.copy)(origin / name, target / name)
+
+
+def network(static: Path) -> bool:
+    """Lay out MZSR for the browser, and what runs it there; say so and return False when that cannot be had."""
+    # The package comes from npm, once; later it lies in the cache of pooch.
+    pooch.get_logger().setLevel("WARNING")
+    try:
+        package = pooch.retrieve(*RUNTIME)
+    except (OSError, ValueError) as error:
+        print(f"The pages are made without MZSR in the browser: {RUNTIME[0]} cannot be had ({error}).", file=sys.stderr)
+        return False
+    (static / "onnxruntime").mkdir()
+    with tarfile.open(package) as archive:
+        for name in RUNTIME_FILES:
+            content = archive.extractfile(f"package/{name}")
+            assert content is not None
+            (static / "onnxruntime" / Path(name).name).write_bytes(content.read())
+    export_onnx.write(static / "mzsr")
+    return True
 
 
 def main(target: Path) -> int:

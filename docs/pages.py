@@ -10,15 +10,28 @@ import nbformat
 EXPLORER = re.compile(r"(Kernel|Degradation)Explorer\((.*)\)")
 # The pictures that the two explorers show on their pages: (picture of `datasets.EXAMPLES`, top, left, side in px).
 LIVE = {"Kernel": ("chelsea", 165, 69, 126), "Degradation": ("astronaut", 44, 180, 96)}
+# Those on which MZSR runs in the page: what a reader is asked, and (picture, top, left), of which SIDE px are taken.
+SAMPLES = {"an astronaut": ("astronaut", 10, 120), "a cup": ("coffee", 90, 180), "a cat": ("chelsea", 60, 90)}
+SIDE = 192
+INVITATION = """### Here, without installing anything
+
+MZSR on a picture of yours, in this page: choose a file, move the square over what you want to see, and say the blur
+that you think it has. The network and its updates run in your browser; nothing leaves your machine. A square of
+96 x 96 px takes ten to thirty seconds.
+
+"""
 SEEN = "**What you saw"
+LEARNS = "AdaptationExplorer("
+OWN_PICTURE = "## 1 Your picture"
 SENTENCE = re.compile(r"(?<=[.!?:]) ")
 
 
-def prepared(source: str) -> str:
+def prepared(source: str, with_network: bool = True) -> str:
     """Return a notebook, given as the text of its file, made ready for the site.
 
     The links to the neighbours go, because each page has them at its foot; imports are folded; every stored picture
-    gets a description; below the stored picture of an explorer stands a place for the live one.
+    gets a description; below the stored picture of an explorer stands a place for the live one. Where MZSR adapts to a
+    picture there is a place for the network, too, unless the site is made without it.
     """
     notebook = nbformat.reads(source, as_version=4)
     for cell in (notebook.cells[0], notebook.cells[-1]):
@@ -28,7 +41,38 @@ def prepared(source: str) -> str:
             _fold(cell)
             _describe(notebook.cells, number)
             _enliven(cell)
+    if with_network:
+        _invite(notebook.cells)
     return nbformat.writes(notebook)
+
+
+def network_place(static: str) -> str:
+    """Return the place of a page where MZSR runs, by the way from the page to the site's own files."""
+    pictures = {title: f"{static}/live/{_file_name(title)}" for title in SAMPLES}
+    return f'<div class="mzsr-live" data-pictures="{json.dumps(pictures).replace(chr(34), "&quot;")}"></div>\n'
+
+
+def sample_files() -> dict[str, tuple[str, int, int, int]]:
+    """Return every picture that something live shows by its file's name: (picture, top, left, side)."""
+    cuts = {f"{name}.png": (name, top, left, side) for name, top, left, side in LIVE.values()}
+    return cuts | {_file_name(title): (*place, SIDE) for title, place in SAMPLES.items()}
+
+
+def _file_name(title: str) -> str:
+    return f"mzsr-{SAMPLES[title][0]}.png"
+
+
+def _invite(cells) -> None:
+    """Put the network under the explorer of updates, and at the beginning of the page on a reader's own picture."""
+    place = network_place("../_static")
+    for cell in cells:
+        if any(LEARNS in output.get("data", {}).get("text/plain", "") for output in cell.get("outputs", ())):
+            cell.outputs.append(
+                nbformat.v4.new_output("display_data", {"text/html": place, "text/plain": "MZSR, live"})
+            )
+    where = [number for number, cell in enumerate(cells) if cell.source.startswith(OWN_PICTURE)]
+    for number in where:
+        cells.insert(number + 1, nbformat.v4.new_markdown_cell(INVITATION + place))
 
 
 def opening(path: Path) -> tuple[str, str, str, str]:

@@ -1,14 +1,8 @@
 // The explorers of pages 02 and 03, live: sliders, a sentence, pictures. What they compute is in imaging.js.
 
+import { KERNEL, LARGEST_KERNEL, control, draw, load, make } from "./controls.js";
 import * as imaging from "./imaging.js";
 
-const LARGEST_KERNEL = 21;
-const KERNEL = {
-  lambda1: { label: "lambda1 (px²)", hint: "variance along the axis", min: 0.2, max: 8, step: 0.1, digits: 1 },
-  lambda2: { label: "lambda2 (px²)", hint: "variance across it", min: 0.2, max: 8, step: 0.1, digits: 1 },
-  theta: { label: "theta (rad)", hint: "angle of the long axis, from x, y down", min: 0, max: 3.15, step: 0.05, digits: 2 },
-  size: { label: "kernel side (px)", hint: "width and height", min: 3, max: LARGEST_KERNEL, step: 2, digits: 0 },
-};
 const CAMERA = {
   ...KERNEL,
   mode: { label: "sampling", options: ["direct", "bicubic"] },
@@ -72,47 +66,6 @@ const KINDS = {
   degradation: { controls: CAMERA, explore: exploreDegradation },
 };
 
-/** An element with attributes, and children or a text. */
-function make(name, attributes = {}, ...children) {
-  const found = document.createElement(name);
-  for (const [key, value] of Object.entries(attributes)) found.setAttribute(key, value);
-  found.append(...children);
-  return found;
-}
-
-/** A labelled slider or choice; `moved` is told its name whenever a reader changes it. */
-function control(name, description, value, moved) {
-  const id = `live-${name}-${Math.random().toString(36).slice(2)}`;
-  const label = make("label", { for: id }, description.label);
-  let input, shown = [];
-  if (description.options) {
-    input = make("select", { id }, ...description.options.map((option) => make("option", {}, option)));
-    input.value = value;
-  } else {
-    const { min, max, step, hint, digits } = description;
-    input = make("input", { id, type: "range", min, max, step, title: hint });
-    input.value = value;
-    const output = make("output", { for: id });
-    const show = () => { output.textContent = Number(input.value).toFixed(digits); };
-    input.addEventListener("shown", show);
-    show();
-    shown = [output];
-  }
-  input.addEventListener("input", () => moved(name));
-  return { input, row: make("div", { class: "live-control" }, label, input, ...shown) };
-}
-
-function draw(canvas, channels) {
-  const { height, width } = channels[0], [red, green, blue] = channels;
-  [canvas.width, canvas.height] = [width, height];
-  const context = canvas.getContext("2d"), pixels = context.createImageData(width, height);
-  const byte = (value) => Math.round(Math.min(1, Math.max(0, value)) * 255);
-  for (let i = 0; i < height * width; i++) {
-    pixels.data.set([byte(red.data[i]), byte(green.data[i]), byte(blue.data[i]), 255], 4 * i);
-  }
-  context.putImageData(pixels, 0, 0);
-}
-
 /** A kernel on a grid of 21 x 21 px, from black for 0 to white for its largest value; grey where it does not reach. */
 function drawKernel(canvas, kernel) {
   const edge = (LARGEST_KERNEL - kernel.width) / 2, top = Math.max(...kernel.data);
@@ -134,19 +87,6 @@ function outline(state) {
   const lines = [[1, ""], [2, 'stroke-dasharray="1.2 0.7"']].map(([deviations, dashes]) =>
     ellipse(deviations, 'stroke="#222222" stroke-width="0.42"') + ellipse(deviations, `stroke="#ffd400" stroke-width="0.22" ${dashes}`));
   return `<svg viewBox="${-half} ${-half} ${2 * half} ${2 * half}" aria-hidden="true">${lines.join("")}</svg>`;
-}
-
-/** The planes of a picture that the page has. */
-async function load(address) {
-  const image = new Image();
-  image.src = address;
-  await image.decode();
-  const canvas = make("canvas", { width: image.naturalWidth, height: image.naturalHeight });
-  const context = canvas.getContext("2d", { willReadFrequently: true });
-  context.drawImage(image, 0, 0);
-  const { data } = context.getImageData(0, 0, canvas.width, canvas.height);
-  const channel = (k) => Float64Array.from({ length: data.length / 4 }, (_, i) => data[4 * i + k] / 255);
-  return [0, 1, 2].map((k) => imaging.plane(canvas.height, canvas.width, channel(k)));
 }
 
 /** Build an explorer in its place, and take away the stored picture above it. */

@@ -1,0 +1,69 @@
+// What everything live on the pages is made of: elements, labelled sliders and choices, pictures in and out.
+
+import * as imaging from "./imaging.js";
+
+export const LARGEST_KERNEL = 21;
+export const KERNEL = {
+  lambda1: { label: "lambda1 (px²)", hint: "variance along the axis", min: 0.2, max: 8, step: 0.1, digits: 1 },
+  lambda2: { label: "lambda2 (px²)", hint: "variance across it", min: 0.2, max: 8, step: 0.1, digits: 1 },
+  theta: { label: "theta (rad)", hint: "angle of the long axis, from x, y down", min: 0, max: 3.15, step: 0.05, digits: 2 },
+  size: { label: "kernel side (px)", hint: "width and height", min: 3, max: LARGEST_KERNEL, step: 2, digits: 0 },
+};
+/** An element with attributes, and children or a text. */
+export function make(name, attributes = {}, ...children) {
+  const found = document.createElement(name);
+  for (const [key, value] of Object.entries(attributes)) found.setAttribute(key, value);
+  found.append(...children);
+  return found;
+}
+
+/** A labelled slider or choice; `moved` is told its name whenever a reader changes it. */
+export function control(name, description, value, moved) {
+  const id = `live-${name}-${Math.random().toString(36).slice(2)}`;
+  const label = make("label", { for: id }, description.label);
+  let input, shown = [];
+  if (description.options) {
+    input = make("select", { id }, ...description.options.map((option) => make("option", {}, option)));
+    input.value = value;
+  } else {
+    const { min, max, step, hint, digits } = description;
+    input = make("input", { id, type: "range", min, max, step, title: hint });
+    input.value = value;
+    const output = make("output", { for: id });
+    const show = () => { output.textContent = Number(input.value).toFixed(digits); };
+    input.addEventListener("shown", show);
+    show();
+    shown = [output];
+  }
+  input.addEventListener("input", () => moved(name));
+  return { input, row: make("div", { class: "live-control" }, label, input, ...shown) };
+}
+
+export function draw(canvas, channels) {
+  const { height, width } = channels[0], [red, green, blue] = channels;
+  [canvas.width, canvas.height] = [width, height];
+  const context = canvas.getContext("2d"), pixels = context.createImageData(width, height);
+  const byte = (value) => Math.round(Math.min(1, Math.max(0, value)) * 255);
+  for (let i = 0; i < height * width; i++) {
+    pixels.data.set([byte(red.data[i]), byte(green.data[i]), byte(blue.data[i]), 255], 4 * i);
+  }
+  context.putImageData(pixels, 0, 0);
+}
+
+/** The planes of a picture that the page has. */
+export async function load(address) {
+  const image = new Image();
+  image.src = address;
+  await image.decode();
+  const canvas = make("canvas", { width: image.naturalWidth, height: image.naturalHeight });
+  const context = canvas.getContext("2d", { willReadFrequently: true });
+  context.drawImage(image, 0, 0);
+  return planesOf(context.getImageData(0, 0, canvas.width, canvas.height));
+}
+
+/** The planes of the pixels of a canvas. */
+export function planesOf({ data, height, width }) {
+  const channel = (k) => Float64Array.from({ length: height * width }, (_, i) => data[4 * i + k] / 255);
+  return [0, 1, 2].map((k) => imaging.plane(height, width, channel(k)));
+}
+

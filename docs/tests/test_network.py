@@ -1,0 +1,124 @@
+"""MZSR in the page: its graphs and what a reader sees, against the library."""
+
+import runpy
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from served import SITE, visit
+
+from mzsr_lib.benchmark import datasets
+from mzsr_lib.imaging import degradation, kernel_files, metrics
+from mzsr_lib.methods import registry
+from mzsr_lib.models import weights
+from mzsr_lib.mzsr.adaptation import loss_and_gradient
+from mzsr_lib.mzsr.networks import SRNetwork
+
+ROOT = Path(__file__).resolve().parents[2]
+onnx = pytest.importorskip("onnx", reason="onnx is not installed: make site-test")
+EXPORT, PAGES = (runpy.run_path(ROOT / "docs" / f"{name}.py") for name in ("export_onnx", "pages"))
+PLACE = ".mzsr-live"
+if not (SITE / "_static" / "mzsr").is_dir():
+    pytest.skip("the site was made without MZSR in the browser", allow_module_level=True)
+
+
+def graph(file: bytes):
+    from onnx.reference import ReferenceEvaluator
+
+    return ReferenceEvaluator(onnx.load_from_string(file))
+
+
+def test_the_graphs_compute_the_network_and_its_learned_update():
+    loaded = weights.load("mzsr-x2", "cpu", "float32")
+    params = {name: value.detach() for name, value in loaded.network.named_parameters()}
+    generator = torch.Generator().manual_seed(0)
+    image, target = torch.rand(2, 1, 3, 7, 9, generator=generator)
+    given = {"input": image, **params}
+    (output,) = graph(EXPORT["network"](params)).run(None, {name: value.numpy() for name, value in given.items()})
+    assert isinstance(loaded.network, SRNetwork)
+    np.testing.assert_allclose(output, loaded.network(image).detach(), atol=1e-5)
+
+    kept, step = EXPORT["tensors"](params, loaded.rule), 1
+    given["target"] = target
+    for number, name in enumerate(params):
+        given[f"rate:{name}"] = kept["rates"][step, number : number + 1]
+    given |= {name: stack[step] for name, stack in kept.items() if name not in params and name != "rates"}
+    found = graph(EXPORT["update"](params)).run(None, {name: value.numpy() for name, value in given.items()})
+    loss, grads = loss_and_gradient(loaded.network, dict(loaded.network.named_parameters()), (image, target))
+    expected = [loss, *loaded.rule(step, params, grads).values()]
+    for value, wanted in zip(found, expected, strict=True):
+        np.testing.assert_allclose(value, wanted, atol=2e-5)
+
+
+def take(page, **choices: str) -> dict[int, list[str]]:
+    """Choose, take the updates, and return the captions after each number of updates."""
+    for label, choice in choices.items():
+        page.get_by_label(label.replace("_", " "), exact=True).select_option(choice)
+    page.get_by_role("button", name="Take ten updates").click()
+    page.wait_for_selector(f"{PLACE}[data-done]")
+    captions = {}
+    for count in (0, 1, 3, 10):
+        page.get_by_label("show after").select_option(f"{count} update{'s' * (count != 1)}")
+        captions[count] = page.locator(".mzsr-captions span").all_inner_texts()
+    return captions
+
+
+def of_library(setting: str, told: str) -> tuple[float, dict[int, float]]:
+    """Return the PSNR of bicubic and of MZSR by updates, on the first sample of the page."""
+    name, top, left, side = PAGES["sample_files"]()["mzsr-astronaut.png"]
+    hr = datasets.example(name)[..., top : top + side, left : left + side]
+    camera, belief = (degradation.from_setting(kernel_files.parse(text)) for text in (setting, told))
+    lr, options = camera(hr), registry.Options(precision="float32")
+    run = {n: registry.build(f"mzsr:{n}", options)(lr, belief) for n in (0, 1, 10)}
+    plain = registry.build("bicubic")(lr, belief)
+    return metrics.protocol_psnr(plain, hr, 2), {n: metrics.protocol_psnr(sr, hr, 2) for n, sr in run.items()}
+
+
+@pytest.mark.parametrize(("setting", "told"), [("gani_d", "gani_d"), ("g1.3b", "g2.0d")])
+def test_the_page_adapts_as_the_library_does(setting, told, browser, address):
+    page = visit(browser, address, "index")
+    captions = take(page, blurred_by=setting, MZSR_is_told=told)
+    plain, expected = of_library(setting, told)
+    for count, psnr in expected.items():
+        left, right = captions[count]
+        assert left == f"bicubic, {plain:.2f} dB"
+        assert float(right.rpartition(", ")[2].removesuffix(" dB")) == pytest.approx(psnr, abs=0.1), count
+    assert page.wrong == []
+
+
+def test_a_picture_of_the_readers_is_enlarged_and_the_divider_moves(tmp_path, browser, address):
+    page = visit(browser, address, "notebooks/11_your_image", "dark")
+    noise = np.random.default_rng(0).integers(0, 256, (41, 50, 3), dtype=np.uint8)
+    Image.fromarray(noise).resize((130, 81)).save(tmp_path / "mine.png")
+    page.get_by_label("picture", exact=True).select_option("a picture of yours")
+    page.get_by_label("a picture of yours").set_input_files(tmp_path / "mine.png")
+    captions = take(page)
+    assert captions[10] == ["bicubic", "MZSR, 10 updates"]
+    assert "96 x 80 px of 130 x 81, enlarged." in page.locator(f"{PLACE} [role=status]").inner_text()
+    size = page.locator(".mzsr-right").evaluate("canvas => [canvas.width, canvas.height]")
+    assert size == [192, 160]
+    page.get_by_label("divider").focus()
+    page.keyboard.press("Home")
+    assert page.locator(".mzsr-frame").evaluate("frame => frame.style.getPropertyValue('--part')") == "0%"
+    assert page.wrong == []
+
+
+def test_what_cannot_be_enlarged_is_a_sentence(tmp_path, browser, address):
+    page = visit(browser, address, "index")
+    status = page.locator(f"{PLACE} [role=status]")
+    page.get_by_label("picture", exact=True).select_option("a picture of yours")
+    page.get_by_role("button", name="Take ten updates").click()
+    assert status.inner_text() == "Choose a picture first."
+    (tmp_path / "text.png").write_text("no picture")
+    Image.new("RGB", (100, 20)).save(tmp_path / "flat.png")
+    for name, said in (
+        ("text.png", "no picture that this browser can read"),
+        ("flat.png", "has 100 x 20 px: at least"),
+    ):
+        page.get_by_label("a picture of yours").set_input_files(tmp_path / name)
+        page.wait_for_function(
+            "([place, said]) => document.querySelector(place).innerText.includes(said)", arg=[PLACE, said]
+        )
+    assert page.wrong == []
