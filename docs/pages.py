@@ -7,7 +7,7 @@ from pathlib import Path
 
 import nbformat
 
-EXPLORER = re.compile(r"(Kernel|Degradation)Explorer\((.*)\)")
+EXPLORER = re.compile(r"(Kernel|Degradation|Landscape)Explorer\((.*)\)")
 # The pictures that the two explorers show on their pages: (picture of `datasets.EXAMPLES`, top, left, side in px).
 LIVE = {"Kernel": ("chelsea", 165, 69, 126), "Degradation": ("astronaut", 44, 180, 96)}
 # Those on which MZSR runs in the page: what a reader is asked, and (picture, top, left), of which SIDE px are taken.
@@ -118,8 +118,9 @@ def _enliven(cell) -> None:
         if shown:
             kind, arguments = shown.groups()
             state = {name: ast.literal_eval(value) for name, value in re.findall(r"(\w+)=([^,]+)", arguments)}
-            picture = f"../_static/live/{LIVE[kind][0]}.png"
-            described = json.dumps(state | {"picture": picture}).replace('"', "&quot;")
+            if kind in LIVE:
+                state["picture"] = f"../_static/live/{LIVE[kind][0]}.png"
+            described = json.dumps(state).replace('"', "&quot;")
             place = f'<div class="live" data-kind="{kind.lower()}" data-start="{described}"></div>'
             live = {"text/html": place, "text/plain": "the same, live"}
             cell.outputs.append(nbformat.v4.new_output("display_data", live))

@@ -9,6 +9,20 @@ const CAMERA = {
   noise: { label: "noise (white = 1)", hint: "standard deviation", min: 0, max: 0.1, step: 0.005, digits: 3 },
 };
 
+// The three bowls of page 06: angle of the steep direction, curvature along and across it, and the bottom.
+export const BOWLS = [
+  { angle: 0.15, steep: 1.8, flat: 0.15, optimum: [-2, 2.6], colour: "#c44e00" },
+  { angle: -0.15, steep: 1.8, flat: 0.15, optimum: [2, 3.2], colour: "#5a8f5a" },
+  { angle: Math.PI / 2, steep: 1.9, flat: 0.25, optimum: [0.3, -2], colour: "#8e6bb4" },
+];
+const ACROSS = [-4, 4], UPWARDS = [-3.4, 4.8], GRID = 0.1, DARKEST = 5, ENLARGED = 5;
+const LANDSCAPE = {
+  theta1: { label: "theta 1", hint: "the start, across", min: ACROSS[0], max: ACROSS[1], step: GRID, digits: 1 },
+  theta2: { label: "theta 2", hint: "the start, upwards", min: UPWARDS[0], max: UPWARDS[1], step: GRID, digits: 1 },
+  alpha: { label: "alpha", hint: "rate of the steps", min: 0, max: 1.2, step: 0.05, digits: 2 },
+  steps: { label: "steps", hint: "gradient steps of each task", min: 0, max: 10, step: 1, digits: 0 },
+};
+
 const square = (image) => `${image.width} x ${image.height} px`;
 const gaussian = (state, size = state.size) => imaging.gaussianKernel(state.lambda1, state.lambda2, state.theta, size);
 
@@ -61,9 +75,104 @@ function exploreDegradation(hr, state) {
   };
 }
 
+const hessians = BOWLS.map(({ angle, steep, flat }) => {
+  const [cos, sin] = [Math.cos(angle), Math.sin(angle)];
+  return [steep * cos ** 2 + flat * sin ** 2, (steep - flat) * cos * sin, steep * sin ** 2 + flat * cos ** 2];
+});
+
+/** Where each task is after 0, 1, ... steps from a point, and the mean loss there. */
+function walk(x, y, alpha, steps) {
+  const ways = BOWLS.map(() => [[x, y]]), means = [];
+  for (let step = 0; step <= steps; step++) {
+    let sum = 0;
+    BOWLS.forEach(({ optimum }, task) => {
+      const [a, b, c] = hessians[task], [px, py] = ways[task][step], [dx, dy] = [px - optimum[0], py - optimum[1]];
+      const [gx, gy] = [a * dx + b * dy, b * dx + c * dy];
+      sum += (dx * gx + dy * gy) / 2;
+      ways[task].push([px - alpha * gx, py - alpha * gy]);
+    });
+    means.push(sum / BOWLS.length);
+  }
+  ways.forEach((way) => way.pop());
+  return { ways, means };
+}
+
+function exploreLandscape(_, { theta1, theta2, alpha, steps }) {
+  const columns = Math.round((ACROSS[1] - ACROSS[0]) / GRID) + 1, rows = Math.round((UPWARDS[1] - UPWARDS[0]) / GRID) + 1;
+  const heights = [imaging.plane(rows, columns), imaging.plane(rows, columns)];
+  let best = { mean: Infinity };
+  for (let i = 0; i < rows; i++) {
+    for (let j = 0; j < columns; j++) {
+      const [x, y] = [ACROSS[0] + GRID * j, UPWARDS[0] + GRID * i], { means } = walk(x, y, alpha, steps), mean = means[steps];
+      heights[0].data[i * columns + j] = means[0];
+      heights[1].data[i * columns + j] = mean;
+      if (mean < best.mean) best = { mean, x, y };
+    }
+  }
+  const { ways, means } = walk(theta1, theta2, alpha, steps), many = `${steps} step${steps === 1 ? "" : "s"}`;
+  const short = (value) => String(Number(value.toFixed(1)) + 0);
+  return {
+    panels: ["as it is", `after ${many}`].map((title, i) => ({
+      title: `mean loss ${title}`,
+      line: "dark: high; rings: the tasks' bowls; star: the start",
+      paint: (canvas) => paintLandscape(canvas, heights[i], ways),
+    })),
+    sentence:
+      `The mean loss of this start is ${means[0].toFixed(2)} as it is and ${means[steps].toFixed(2)} after ${many}. The lowest ` +
+      `after ${many} is ${best.mean.toFixed(2)}, from (${short(best.x)}, ${short(best.y)}).`,
+  };
+}
+
+/** A start that is picked on a landscape with the mouse or a finger, by its place from the top left, in 0 to 1. */
+const pickStart = (x, y) => ({
+  theta1: ACROSS[0] + x * (ACROSS[1] - ACROSS[0]),
+  theta2: UPWARDS[1] - y * (UPWARDS[1] - UPWARDS[0]),
+});
+
+function paintLandscape(canvas, height, ways) {
+  const { height: rows, width: columns, data } = height, dark = Math.sqrt(Math.min(Math.max(...data), DARKEST ** 2)) || 1;
+  [canvas.width, canvas.height] = [columns * ENLARGED, rows * ENLARGED];
+  const context = canvas.getContext("2d");
+  for (let i = 0; i < rows; i++) {
+    for (let j = 0; j < columns; j++) {
+      const grey = Math.round(255 * (1 - Math.min(1, Math.sqrt(data[i * columns + j]) / dark)));
+      context.fillStyle = `rgb(${grey}, ${grey}, ${grey})`;
+      context.fillRect(j * ENLARGED, (rows - 1 - i) * ENLARGED, ENLARGED, ENLARGED);
+    }
+  }
+  const at = ([x, y]) => [((x - ACROSS[0]) / GRID + 0.5) * ENLARGED, ((UPWARDS[1] - y) / GRID + 0.5) * ENLARGED];
+  const unit = ENLARGED / GRID;
+  BOWLS.forEach(({ angle, steep, flat, optimum, colour }, task) => {
+    [context.strokeStyle, context.fillStyle] = [colour, colour];
+    for (const level of [0.1, 0.4, 0.9]) {
+      context.lineWidth = 2;
+      context.beginPath();
+      context.ellipse(...at(optimum), unit * Math.sqrt((2 * level) / steep), unit * Math.sqrt((2 * level) / flat), -angle, 0, 2 * Math.PI);
+      context.stroke();
+    }
+    context.lineWidth = 3;
+    context.beginPath();
+    context.arc(...at(optimum), 7, 0, 2 * Math.PI);
+    context.stroke();
+    context.beginPath();
+    ways[task].forEach((point) => context.lineTo(...at(point)));
+    context.stroke();
+    ways[task].forEach((point) => {
+      context.beginPath();
+      context.arc(...at(point), 4, 0, 2 * Math.PI);
+      context.fill();
+    });
+  });
+  const [x, y] = at(ways[0][0]);
+  Object.assign(context, { font: "34px sans-serif", textAlign: "center", textBaseline: "middle", lineWidth: 4, strokeStyle: "#fff", fillStyle: "#2f5fd0" });
+  context.strokeText("★", x, y);
+  context.fillText("★", x, y);
+}
+
 const KINDS = {
   kernel: { controls: KERNEL, explore: exploreKernel },
   degradation: { controls: CAMERA, explore: exploreDegradation },
+  landscape: { controls: LANDSCAPE, explore: exploreLandscape, pick: pickStart },
 };
 
 /** A kernel on a grid of 21 x 21 px, from black for 0 to white for its largest value; grey where it does not reach. */
@@ -91,8 +200,8 @@ function outline(state) {
 
 /** Build an explorer in its place, and take away the stored picture above it. */
 async function start(place) {
-  const { controls, explore } = KINDS[place.dataset.kind], given = JSON.parse(place.dataset.start);
-  const hr = await load(given.picture), state = { ...given };
+  const { controls, explore, pick } = KINDS[place.dataset.kind], given = JSON.parse(place.dataset.start);
+  const hr = given.picture ? await load(given.picture) : null, state = { ...given };
   const status = make("p", { role: "status", class: "live-status" });
   const panels = make("div", { class: "live-panels" });
   const inputs = {};
@@ -103,7 +212,8 @@ async function start(place) {
       const figure = panels.children[number] ?? panels.appendChild(make("figure", {}, make("div"), make("figcaption")));
       const [frame, caption] = figure.children;
       const canvas = frame.querySelector("canvas") ?? frame.appendChild(make("canvas", { role: "img" }));
-      if (panel.kernel) drawKernel(canvas, panel.kernel);
+      if (panel.paint) panel.paint(canvas);
+      else if (panel.kernel) drawKernel(canvas, panel.kernel);
       else draw(canvas, panel.picture);
       if (panel.ellipses) {
         frame.querySelector("svg")?.remove();
@@ -135,6 +245,16 @@ async function start(place) {
     rows.append(inputs[name].row);
   }
   show();
+  if (pick) {
+    panels.addEventListener("pointermove", (event) => event.buttons && picked(event));
+    panels.addEventListener("pointerdown", (event) => picked(event));
+  }
+  function picked({ target, clientX, clientY }) {
+    if (target.tagName !== "CANVAS") return;
+    const { left, top, width, height } = target.getBoundingClientRect();
+    for (const [name, value] of Object.entries(pick((clientX - left) / width, (clientY - top) / height))) inputs[name].input.value = value;
+    moved("pointer");
+  }
   place.append(rows, status, panels);
   place.closest(".cell_output")?.querySelectorAll("img").forEach((image) => image.remove());
   place.dataset.ready = "yes";

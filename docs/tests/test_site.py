@@ -7,6 +7,8 @@ import base64
 import html.parser
 import io
 import itertools
+import json
+import math
 import os
 import re
 import runpy
@@ -22,6 +24,7 @@ from served import SITE, sync_api, visit
 from mzsr_lib.benchmark import datasets
 from mzsr_lib.imaging import degradation, kernels, metrics, resize, restoration
 from mzsr_lib.lessons import explorers
+from mzsr_lib.lessons.landscape import LandscapeExplorer
 
 ROOT = Path(__file__).resolve().parents[2]
 LIVE = runpy.run_path(ROOT / "docs" / "pages.py")["LIVE"]
@@ -252,6 +255,35 @@ def test_the_kernel_explorer_follows_the_keyboard(theme, browser, address):
 
 def pixels(address: str) -> np.ndarray:
     return np.asarray(Image.open(io.BytesIO(base64.b64decode(address.partition(",")[2]))).convert("RGB"), dtype=float)
+
+
+def bowls() -> list[torch.Tensor]:
+    """Return the Hessians and optima that page 06 defines."""
+    cells = json.loads((ROOT / "notebooks" / "06_maml.ipynb").read_text())["cells"]
+    (source,) = ("".join(cell["source"]) for cell in cells if "".join(cell["source"]).startswith("def bowl("))
+    known = {"math": math, "torch": torch}
+    exec(source, known)
+    return [known["hessians"], known["optima"]]
+
+
+def test_the_landscape_follows_keyboard_and_pointer(browser, address):
+    page = visit(browser, address, "notebooks/06_maml")
+    message = page.locator(".live-status")
+    start = {"theta1": 0.3, "theta2": 3.1, "alpha": 0.5, "steps": 1}
+    assert message.inner_text() == LandscapeExplorer(*bowls(), **start).message
+    press(page, "theta 1", "ArrowRight", 4)
+    press(page, "alpha", "ArrowLeft", 3)
+    press(page, "steps", "ArrowRight", 2)
+    same = LandscapeExplorer(*bowls(), **start | {"theta1": 0.7, "alpha": 0.35, "steps": 3})
+    assert message.inner_text() == same.message
+    canvas = page.locator(".live canvas").first
+    canvas.scroll_into_view_if_needed()
+    box = canvas.bounding_box()
+    page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    page.evaluate("new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
+    picked = LandscapeExplorer(*bowls(), **start | {"theta1": 0.0, "theta2": 0.7, "alpha": 0.35, "steps": 3})
+    assert message.inner_text() == picked.message
+    assert page.wrong == []
 
 
 @each_theme

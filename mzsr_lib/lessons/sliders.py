@@ -40,6 +40,7 @@ class Explorer(widgets.VBox):
         The line between sliders and picture, as plain text.
     """
 
+    side_by_side = ("lambda1", "lambda2")
     degradation: Degradation
 
     def __init__(self, controls: Mapping[str, widgets.ValueWidget], figure: Drawing):
@@ -48,7 +49,7 @@ class Explorer(widgets.VBox):
         self._image = widgets.Image(format="png", layout=widgets.Layout(max_width="100%", object_fit="contain"))
         self._line = widgets.HTML(layout=widgets.Layout(min_height="28px", margin="4px 0 0 12px"))
         width = f"{2 * HALF + 30}px"
-        pair = [self.controls[name] for name in ("lambda1", "lambda2")]  # side by side, and the first two to reach
+        pair = [self.controls[name] for name in self.side_by_side]  # and the first two to reach
         order = pair + [control for control in self.controls.values() if control not in pair]
         rows = widgets.Box(order, layout=widgets.Layout(flex_flow="row wrap", max_width=width))
         super().__init__([rows, self._line, self._image], layout=widgets.Layout(align_items="flex-start"))
