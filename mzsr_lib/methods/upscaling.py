@@ -222,14 +222,13 @@ class Upscaling:
         """Return what the method is told of a picture, and what a user should read of it."""
         scale, sentences = self.options.scale, []
         if self.rough:
-            noise = self.noise
             degradation = None if self.setting is None else from_setting(self.setting, scale, self.mode)
-            if noise is None or degradation is None:
-                found = guesses.guess(given.image, scale)
-                degradation = degradation or found.degradation
-                noise = found.finding.noise * 255 if noise is None else noise
-                sentences = [found.sentence]
-            return replace(degradation, noise=noise / 255), sentences
+            if degradation and self.noise is not None and min(given.image.shape[-2:]) < guesses.LEAST_SIDE:
+                return replace(degradation, noise=self.noise / 255), sentences  # nothing to be found there
+            found = guesses.guess(given.image, scale)
+            told = guesses.reconciled(degradation, found) if degradation else (found.degradation, found.sentence)
+            noise = found.finding.noise * 255 if self.noise is None else self.noise
+            return replace(told[0], noise=noise / 255), [told[1]]
         setting = self.setting or estimated(given, scale, self.mode, sentences.append)
         degradation = from_setting(setting, scale, self.mode)
         if self.kernel is not None:

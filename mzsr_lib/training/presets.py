@@ -228,6 +228,12 @@ def meta_train_quick() -> MetaTrainConfig:
     )
 
 
+def meta_train_threefold() -> MetaTrainConfig:
+    """Return the settings of stage 2 for scale 3, from the weights for scale 2 and their learned step: half an hour."""
+    changes = {"scales": (3,), "kernel_size": 21, "prior_high": 7.5, "patch": 288, "query_patch": 144}
+    return replace(meta_train_cpu(), **changes, steps=1_500, learning_rate=3e-4)
+
+
 def meta_train_fourfold() -> MetaTrainConfig:
     """Return the settings of stage 2 for scale 4 on a CPU: larger patches, so that a LR-son has some pixels."""
     changes = {"scales": (4,), "kernel_size": 21, "steps": 4000, "inner_steps": 5, "tasks": 2, "patch": 128}

@@ -179,7 +179,7 @@ WRONG = [
     ("upscale GIVEN/good.png sr.png --kernel g2.0d --noise 3", "is for the method photo alone"),
     ("upscale GIVEN/good.png sr.png --method blind+agree", "is told the kernel of the blur"),
     ("upscale GIVEN/good.png sr.png --kernel g2.0d --scale 1", "No weights for mzsr at scale 1 are shipped"),
-    ("upscale GIVEN/good.png sr.png --kernel g2.0d --scale 3", "take another method (mzsr-plus, landweber"),
+    ("upscale GIVEN/good.png sr.png --method blind --scale 3", "take another method (mzsr, mzsr-plus, landweber"),
     ("upscale GIVEN/good.png GIVEN/even.png --kernel g2.0d", "is there already, and is not replaced unasked"),
     ("upscale GIVEN/good.png GIVEN/good.png --kernel g2.0d", "is the input itself"),
     ("upscale GIVEN/good.png GIVEN/even.png sr.png --kernel g2.0d", "no word of where the results go"),
@@ -416,7 +416,7 @@ def test_the_lists(run, tmp_path):
     code, out, _ = run(f"data list --data {tmp_path}")
     assert code == 0 and "bsds500-train" in out and str(tmp_path) in out
     code, out, _ = run("methods")
-    assert code == 0 and all(f"| {name} " in out for name in METHODS) and "mzsr-x2, mzsr-x4" in out
+    assert code == 0 and all(f"| {name} " in out for name in METHODS) and "mzsr-x2, mzsr-x3, mzsr-x4" in out
     code, out, _ = run("weights list")
     assert code == 0 and all(name in out for name in weights.shipped())
 

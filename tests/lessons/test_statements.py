@@ -71,6 +71,15 @@ def test_the_kernel_outside_the_papers_prior_is_where_zssr_wins_in_its_tables():
         assert all(above) == (kernel == "g0.2d")
 
 
+def test_scale_3_is_as_far_from_its_neighbours_as_page_10_says():
+    rows = measuring.read(ROOT / "results" / "rows.csv").query("dataset == 'set5' and scale == 3 and agree == 'no'")
+    means = rows.groupby(["method", "steps", "kernel"])["psnr"].mean()
+    above, below = means["mzsr", 10] - means["tikhonov", 0], means["mzsr-plus", 0] - means["mzsr", 10]
+    low, high, least, most = (f"{value:.1f}" for value in (above.min(), above.max(), below.min(), below.max()))
+    said = f"{low} to {high} dB above the closed form and {least} to {most} dB below MZSR-plus"
+    assert said in text("10")
+
+
 def test_the_picture_of_a_point_is_the_kernel_turned_by_half_a_turn():
     kernel = torch.rand(7, 7, generator=torch.Generator().manual_seed(0))
     point = torch.zeros(1, 1, 15, 15)

@@ -6,7 +6,9 @@ from helpers import close, picture
 
 import mzsr_lib
 from mzsr_lib.files import InputError
-from mzsr_lib.imaging.kernels import covariance, moments
+from mzsr_lib.imaging.cameras import TOLD_SIZE
+from mzsr_lib.imaging.degradation import Degradation
+from mzsr_lib.imaging.kernels import covariance, gaussian_kernel, moments
 from mzsr_lib.methods import guesses
 from mzsr_lib.methods.guesses import Guess
 from mzsr_lib.models import weights
@@ -62,10 +64,40 @@ def test_without_a_kernel_a_photograph_is_guessed_and_said(shipped):
     close(mzsr_lib.upscale(LR, "estimate", device="cpu", say=said.append), sr, 0)
 
 
-def test_what_is_known_is_not_guessed(shipped):
-    said = []
+def round_blur(variance: float, mode="direct") -> Degradation:
+    return Degradation(gaussian_kernel(covariance(variance, variance, 0.0), TOLD_SIZE), 2, mode)
+
+
+def seen(variance: float, spread: float) -> Guess:
+    """Return a guess whose blur has a variance in px^2 of the result, and an error that is expected of its width."""
+    return Guess(Finding(torch.eye(2) * variance / 4, 0.01, spread / 2**0.5, 0.1), 2)
+
+
+@pytest.mark.parametrize("mode", ["direct", "bicubic"])
+def test_a_width_that_is_told_moves_to_the_one_that_is_found_by_how_sure_each_is(mode):
+    told = round_blur(2.0, mode)
+    between, sentence = guesses.reconciled(told, seen(3.0, guesses.TOLD_SPREAD))
+    assert moments(between.kernel)[1].diagonal() == pytest.approx([6**0.5] * 2, rel=0.02)  # half-way, in its log
+    assert between.doubt == pytest.approx(guesses.TOLD_SPREAD / 2**0.5)
+    assert between.mode == mode and "1.41 px wide as you say" in sentence and "2.6 grey levels" in sentence
+    close(guesses.reconciled(told, seen(3.0, 1e-4))[0].kernel, round_blur(3.0).kernel, 1e-3)
+    close(guesses.reconciled(told, seen(3.0, 1e4))[0].kernel, told.kernel, 1e-3)
+
+
+def test_what_is_no_gaussian_and_what_is_hardly_a_blur_is_told_as_it_is():
+    box, sharp = torch.ones(5, 5) / 25, torch.zeros(3, 3)
+    sharp[1, 1] = 1
+    moved = torch.roll(round_blur(2.0).kernel, 1, 0)
+    for kernel in (box, sharp, moved):
+        given = Degradation(kernel, 2)
+        kept, sentence = guesses.reconciled(given, seen(3.0, 0.1))
+        assert kept is given and sentence.startswith("The picture has")
+
+
+def test_a_kernel_and_a_noise_that_are_told_serve_pictures_in_which_nothing_can_be_found(shipped):
+    small, said = picture(20, 40), []
     quiet, loud = (
-        mzsr_lib.upscale(LR, "g2.0d", method="photo", noise=n, device="cpu", say=said.append) for n in (0, 9)
+        mzsr_lib.upscale(small, "g2.0d", method="photo", noise=n, device="cpu", say=said.append) for n in (0, 9)
     )
     assert not said
     assert (quiet - loud).abs().max() > 1e-3

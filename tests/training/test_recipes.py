@@ -29,9 +29,9 @@ def test_every_recipe_begins_with_stage_1(model, budget):
     assert plan.stages[0].config.network_input == "bicubic"
     last = plan.stages[-1].config
     assert last.network_input == ("restored" if model.startswith("mzsr-plus") else "bicubic")
-    assert isinstance(last, MetaTrainConfig if model in ("mzsr", "mzsr-x4") else PretrainConfig)
+    assert isinstance(last, MetaTrainConfig if model in ("mzsr", "mzsr-x3", "mzsr-x4") else PretrainConfig)
     assert last.photographs == (model in ("photo", "estimator")) if isinstance(last, PretrainConfig) else True
-    assert last.scales == {"mzsr-x4": (4,), "mzsr-plus-multi": (2, 3, 4)}.get(model, (2,))
+    assert last.scales == {"mzsr-x3": (3,), "mzsr-x4": (4,), "mzsr-plus-multi": (2, 3, 4)}.get(model, (2,))
     assert plan.expect.endswith(".")
 
 
