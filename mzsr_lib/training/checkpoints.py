@@ -112,7 +112,9 @@ def check(path: str | Path, state: State, parameters: Mapping[str, Tensor]) -> N
     """Raise `InputError` when a checkpoint is not one of a run that trains these parameters with Adam."""
     moments = dict(enumerate({"step": p.new_tensor(0), "exp_avg": p, "exp_avg_sq": p} for p in parameters.values()))
     kept = state["optimizer"].get("state")
-    if not alike(state["network"], parameters) or not (kept == {} or alike(kept, moments)):
+    # Adam knows nothing yet of parameters that have had no gradient, such as those of another scale.
+    known = isinstance(kept, Mapping) and kept.keys() <= moments.keys()
+    if not alike(state["network"], parameters) or not (known and alike(kept, {key: moments[key] for key in kept})):
         raise InputError(f"The checkpoint {path} is one of another network: give another folder.")
 
 
