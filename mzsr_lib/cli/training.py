@@ -32,8 +32,8 @@ Init = Annotated[
     arg(metavar="NAME|FILE|none", help="Weights to start from: shipped ones, a file, a checkpoint, or none (random)."),
 ]
 Model = Annotated[
-    Literal["mzsr", "mzsr-plus", "mzsr-x4", "mzsr-plus-multi", "photo", "estimator"],
-    arg(help="The paper's model or the kernel-aware one, for scale 2, 4 or 2 to 4; or what photographs need."),
+    Literal["mzsr", "mzsr-plus", "mzsr-x3", "mzsr-x4", "mzsr-plus-multi", "unfolded", "photo", "estimator"],
+    arg(help="The paper's model or a kernel-aware one, for scale 2, 3, 4 or several; or what photographs need."),
 ]
 Budget = Annotated[Literal["cpu", "gpu"], arg(help="The settings of the shipped weights, or longer ones for a GPU.")]
 MaxMinutes = Annotated[

@@ -69,7 +69,8 @@ Noise = Annotated[
     float | None,
     arg(
         metavar="N",
-        help="Standard deviation of what disturbs the picture, in grey levels of 255, for photo; else it is estimated.",
+        help="Standard deviation of what disturbs the picture, in grey levels of 255, for unfolded and photo; else it "
+        "is estimated.",
     ),
 ]
 Agree = Annotated[

@@ -45,8 +45,10 @@ class Entry:
     reported
         Whether it has a column in the README.
     rough
-        Whether it is for photographs of which nothing is known for sure: what it is told may be estimated, and it is
-        told the noise too. Tables of known kernels leave it out unless it is named.
+        Whether it is for photographs of which nothing is known for sure: what it is told may be estimated. Tables of
+        known kernels leave it out unless it is named.
+    told_noise
+        Whether it is told how noisy the picture is.
     colour, marker
         Of its lines.
     """
@@ -63,6 +65,7 @@ class Entry:
     agrees: bool = False
     reported: bool = False
     rough: bool = False
+    told_noise: bool = False
     colour: str = INK
     marker: str = "o"
 
@@ -78,6 +81,9 @@ def _entries() -> tuple[Entry, ...]:
 
     def adapting(name: str, title: str, **more: Any) -> Entry:
         return Entry(name, title, "trained", 10, (1, 10), takes="bicubic", prior=True, agrees=True, **more)
+
+    def unfolded(name: str, title: str, **more: Any) -> Entry:
+        return Entry(name, title, "trained", takes="unfolded", told_noise=True, **more)
 
     return (
         Entry("nearest", "Nearest", needs_kernel=False, centred=True),
@@ -107,7 +113,8 @@ def _entries() -> tuple[Entry, ...]:
             colour="#a52374",
             marker="P",
         ),
-        Entry("photo", "Photograph", "trained", takes="unfolded", rough=True, colour="#330055", marker="*"),
+        unfolded("unfolded", "Unfolded", prior=True, reported=True, colour="#e13c69", marker="p"),
+        unfolded("photo", "Photograph", rough=True, colour="#330055", marker="*"),
     )
 
 

@@ -16,8 +16,10 @@ from mzsr_lib.models.estimator import Estimator, Finding, look
 from mzsr_lib.shapes import Covariances, Images, Tensor
 
 METHOD = "estimate"  # what the weights of the estimator say they are for
+ESTIMATED_AT = 2  # the scale of the estimator; the noise is that of the low-resolution picture, and asks for none
 LEAST_SIDE = 24  # px of the low-resolution picture
 TOLD_SPREAD = 0.2  # standard deviation of the logarithm of a width that somebody tells
+CLEAN = 2.0  # grey levels; of a clean picture, which has rounding alone, the estimator says one or two
 NARROW = 0.5  # px; a blur that is narrower is hardly one, and the ratio of two such widths says nothing
 ALIKE = 0.05  # largest sum of differences between a kernel and a Gaussian that it is taken for
 DOUBTFUL = 0.35  # expected error of the logarithm of the width, from which on a picture is taken for a sharp one
@@ -68,6 +70,19 @@ class Guess:
             f"The picture seems blurred by {wide:.1f} x {narrow:.1f} px of the result (standard deviations, give or "
             f"take {100 * self.finding.width_spread:.0f} %), and has {self.disturbances}."
         )
+
+
+def noise(lr: Images) -> tuple[float, list[str]]:
+    """Return the noise that is told beside a kernel that is known, in [0, 1], and what a user should read of it.
+
+    What is hardly any, or cannot be found because the picture is too small, is none.
+    """
+    if min(lr.shape[-2:]) < LEAST_SIDE:
+        return 0.0, []
+    found = guess(lr, ESTIMATED_AT)
+    if found.finding.noise * 255 < CLEAN:
+        return 0.0, []
+    return found.finding.noise, [f"The picture has {found.disturbances}, which are told to the network (--noise)."]
 
 
 def reconciled(told: Degradation, found: Guess) -> tuple[Degradation, str]:

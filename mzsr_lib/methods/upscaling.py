@@ -121,7 +121,8 @@ def upscale(
     max_pixels
         The most that are read, and made.
     noise
-        Standard deviation of what disturbs the picture, in grey levels of 255, for photo; by default it is estimated.
+        Standard deviation of what disturbs the picture, in grey levels of 255, for unfolded and photo; by default it is
+        estimated.
 
     Returns
     -------
@@ -191,12 +192,14 @@ class Upscaling:
     def __post_init__(self):
         if self.size is not None:
             _sides(self.size)
-        self.rough = catalogue.entry_of(self.choice.method).rough
+        entry = catalogue.entry_of(self.choice.method)
+        self.rough = entry.rough
         if self.rough and self.kernel is None:
             self.kernel = ESTIMATE
-        if self.noise is not None and not (self.rough and 0 <= self.noise <= 255):
+        if self.noise is not None and not (entry.told_noise and 0 <= self.noise <= 255):
+            able = " and ".join(name for name in catalogue.METHODS if catalogue.ENTRIES[name].told_noise)
             raise InputError(
-                f"The noise is {self.noise:g}: it must be from 0 to 255 grey levels, and is for the method photo alone."
+                f"The noise is {self.noise:g}: it must be from 0 to 255 grey levels, and is for {able} alone."
             )
         if _is_estimate(self.kernel):
             check_estimable(self.options.scale, self.mode, self.rough)
@@ -234,6 +237,9 @@ class Upscaling:
         if self.kernel is not None:
             doubted = registry.doubt(self.method, degradation) or doubt(self.kernel, self.choice.method)
             sentences += remarks(setting, degradation) + ([doubted] if doubted else [])
+        if catalogue.entry_of(self.choice.method).told_noise:
+            noise, found = (self.noise / 255, []) if self.noise is not None else guesses.noise(given.image)
+            return replace(degradation, noise=noise), sentences + found
         return degradation, sentences
 
     def final_size(self, given: Picture) -> tuple[int, int]:

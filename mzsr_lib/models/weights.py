@@ -227,6 +227,8 @@ def doubt(provenance: Mapping, degradation: Degradation) -> str | None:
         if degradation.kernel.shape[-1] == 1 and settings.get("plain_share"):
             return None
     low, high = settings.get("prior_low") or 1.0, settings.get("prior_high") or 2.5 * degradation.scale
+    if settings.get("shapes_share"):  # the longest motion is a bar of three times the largest radius
+        high = max(high, 0.75 * (settings["largest"] * degradation.scale / 2) ** 2)
     return KernelPrior(low, high).doubt(degradation.kernel.cpu())
 
 

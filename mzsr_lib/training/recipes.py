@@ -19,7 +19,7 @@ from mzsr_lib.training import checkpoints, presets
 from mzsr_lib.training.stages import meta_train, pretrain
 
 DATA = ("bsds500-train", "bsds500-test")
-MODELS = ("mzsr", "mzsr-plus", "mzsr-x3", "mzsr-x4", "mzsr-plus-multi", "photo", "estimator")
+MODELS = ("mzsr", "mzsr-plus", "mzsr-x3", "mzsr-x4", "mzsr-plus-multi", "unfolded", "photo", "estimator")
 BUDGETS = ("cpu", "gpu")
 
 
@@ -67,7 +67,8 @@ def recipe(model: str, budget: str) -> Recipe:
     model
         ``"mzsr"``, the paper's, or ``"mzsr-plus"``, with the kernel-aware input, both for scale 2; ``"mzsr-x3"`` and
         ``"mzsr-x4"``, the paper's for scales 3 and 4; ``"mzsr-plus-multi"``, kernel-aware for scales 2 to 4;
-        ``"photo"``, for photographs of which nothing is known, and ``"estimator"``, which guesses what it is told.
+        ``"unfolded"``, told a kernel of any shape and the noise; ``"photo"``, for photographs of which nothing is
+        known, and ``"estimator"``, which guesses what it is told.
     budget
         ``"cpu"``, that of the shipped weights: one or two cores that multiply bfloat16; or ``"gpu"``.
 
@@ -131,6 +132,11 @@ _RECIPES = {
         (Stage("estimator", presets.pretrain_estimator()),),
         "The shipped weights were trained in two parts, 15 minutes of one core in all: see the model card.",
     ),
+    ("unfolded", "cpu"): Recipe(
+        (Stage("photo", presets.pretrain_photo()), Stage("known", presets.pretrain_known())),
+        "The shipped weights were trained in more parts: see the model card.",
+    ),
+    ("unfolded", "gpu"): Recipe((Stage("known", _gpu_pretrain(presets.pretrain_known(), 32, 128)),), _NOT_RUN),
     ("photo", "gpu"): Recipe((Stage("photo", _gpu_pretrain(presets.pretrain_photo(), 32, 128)),), _NOT_RUN),
     ("estimator", "gpu"): Recipe((Stage("estimator", _gpu_pretrain(presets.pretrain_estimator(), 32, 256)),), _NOT_RUN),
     ("mzsr", "gpu"): Recipe(

@@ -30,6 +30,7 @@ def shipped(tmp_path, monkeypatch):
     for name, network, method in (
         ("e", Estimator(4, generator_for(0)), guesses.METHOD),
         ("p", Unfolded(4, 2, 1, generator_for(0)), "photo"),
+        ("u", Unfolded(4, 2, 1, generator_for(1)), "unfolded"),
     ):
         facts = {"scales": [2], "method": method, "input": {"kind": "none"}}
         weights.save(tmp_path / f"{name}.safetensors", network, dict(network.named_parameters()), facts)
@@ -68,9 +69,9 @@ def round_blur(variance: float, mode="direct") -> Degradation:
     return Degradation(gaussian_kernel(covariance(variance, variance, 0.0), TOLD_SIZE), 2, mode)
 
 
-def seen(variance: float, spread: float) -> Guess:
+def seen(variance: float, spread: float, noise: float = 0.01) -> Guess:
     """Return a guess whose blur has a variance in px^2 of the result, and an error that is expected of its width."""
-    return Guess(Finding(torch.eye(2) * variance / 4, 0.01, spread / 2**0.5, 0.1), 2)
+    return Guess(Finding(torch.eye(2) * variance / 4, noise, spread / 2**0.5, 0.1), 2)
 
 
 @pytest.mark.parametrize("mode", ["direct", "bicubic"])
@@ -105,6 +106,21 @@ def test_a_kernel_and_a_noise_that_are_told_serve_pictures_in_which_nothing_can_
     assert len(said) == 1
 
 
+def test_beside_a_known_kernel_noise_is_told_when_there_is_some(shipped, monkeypatch):
+    def run(**words) -> tuple[torch.Tensor, list[str]]:
+        said = []
+        return mzsr_lib.upscale(LR, "g2.0d", method="unfolded", device="cpu", say=said.append, **words), said
+
+    for grey, sentences in ((guesses.CLEAN - 0.1, 0), (7.0, 1)):
+        monkeypatch.setattr(guesses, "guess", lambda lr, scale, grey=grey: seen(2.0, 0.1, grey / 255))
+        found, said = run()
+        assert len(said) == sentences
+        close(found, run(noise=grey * bool(sentences))[0], 0)
+    assert "7.0 grey levels" in said[0] and (found - run(noise=0.0)[0]).abs().max() > 1e-3
+    small = picture(20, 40)  # nothing can be found in it, and nothing needs to be
+    assert mzsr_lib.upscale(small, "g2.0d", method="unfolded", device="cpu").shape == (1, 3, 40, 80)
+
+
 @pytest.mark.parametrize(
     ("given", "words", "sentence"),
     [
@@ -112,7 +128,7 @@ def test_a_kernel_and_a_noise_that_are_told_serve_pictures_in_which_nothing_can_
         (LR, {"scale": 3}, "No weights for photo at scale 3"),
         (LR, {"noise": -1.0}, "from 0 to 255 grey levels"),
         (LR, {"noise": 300.0}, "from 0 to 255 grey levels"),
-        (LR, {"noise": 3.0, "kernel": "g2.0d", "method": "bicubic"}, "is for the method photo alone"),
+        (LR, {"noise": 3.0, "kernel": "g2.0d", "method": "bicubic"}, "is for unfolded and photo alone"),
     ],
 )
 def test_what_cannot_be_guessed_is_refused(shipped, given, words, sentence):
