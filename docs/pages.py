@@ -20,26 +20,24 @@ that you think it has. The network and its updates run in your browser; nothing 
 96 x 96 px takes ten to thirty seconds.
 
 """
-SEEN = "**What you saw"
 LEARNS = "AdaptationExplorer("
 OWN_PICTURE = "## 1 Your picture"
-SENTENCE = re.compile(r"(?<=[.!?:]) ")
 
 
 def prepared(source: str, with_network: bool = True) -> str:
     """Return a notebook, given as the text of its file, made ready for the site.
 
     The links to the neighbours go, because each page has them at its foot; imports are folded; every stored picture
-    gets a description; below the stored picture of an explorer stands a place for the live one. Where MZSR adapts to a
-    picture there is a place for the network, too, unless the site is made without it.
+    keeps its description; below the stored picture of an explorer stands a place for the live one. Where MZSR adapts
+    to a picture there is a place for the network, too, unless the site is made without it.
     """
     notebook = nbformat.reads(source, as_version=4)
     for cell in (notebook.cells[0], notebook.cells[-1]):
         cell.source = _without_navigation(cell.source)
-    for number, cell in enumerate(notebook.cells):
+    for cell in notebook.cells:
         if cell.cell_type == "code":
             _fold(cell)
-            _describe(notebook.cells, number)
+            _describe(cell)
             _enliven(cell)
     if with_network:
         _invite(notebook.cells)
@@ -95,21 +93,11 @@ def _fold(cell) -> None:
         cell.metadata["mystnb"] = {"code_prompt_show": "Show the imports", "code_prompt_hide": "Hide the imports"}
 
 
-def _describe(cells, number: int) -> None:
-    """Describe a stored picture by the heading it stands under and by what the text then says of it."""
-    if any("image/png" in output.get("data", {}) for output in cells[number].outputs):
-        texts = [cell.source if cell.cell_type == "markdown" else "" for cell in cells]
-        heads = re.findall(r"^#+ (.+)$", "\n".join(texts[:number]), re.MULTILINE)
-        seen = next((text for text in texts[number:] if text.startswith(SEEN)), "")
-        said = _plain(SENTENCE.split(seen.removeprefix(SEEN).lstrip(".,* "))[0])
-        alt = f"Figure of section {_plain(heads[-1])!r}. {said}".strip()
-        cells[number].metadata.setdefault("mystnb", {})["image"] = {"alt": alt}
-
-
-def _plain(text: str) -> str:
-    """Return one line of Markdown without its signs."""
-    text = re.sub(r"\[([^\]]+)\]\([^)]+\)", r"\1", text)
-    return re.sub(r"[*`$\\{}_]|mathbf", "", " ".join(text.split())).strip()
+def _describe(cell) -> None:
+    """Hand the description of a stored picture on to the page."""
+    for output in cell.outputs:
+        if alt := output.get("metadata", {}).get("image/png", {}).get("alt"):
+            cell.metadata.setdefault("mystnb", {})["image"] = {"alt": alt}
 
 
 def _enliven(cell) -> None:

@@ -16,6 +16,7 @@ from papermill.exceptions import PapermillExecutionError
 from tabulate import tabulate
 
 from mzsr_lib.files import Failure, InputError, atomic_path, existing_folder
+from mzsr_lib.lessons import reading
 
 # Seconds one cell may take. The paper's scale takes hours on a GPU, and days without one.
 CELL_TIMEOUT = {"quick": 600, "full": 7 * 24 * 3600}
@@ -198,7 +199,10 @@ def refresh(root: str | Path | None = None, only: str | int | None = None) -> No
 
 
 def normalise(path: Path) -> None:
-    """Remove from an executed notebook what would differ next time: times, ids, live views, empty tags."""
+    """Remove from an executed notebook what would differ next time, and add what its readers are told: see `reading`.
+
+    What differs is times, ids, live views, empty tags.
+    """
     options = ["--keep-output", "--keep-count", "--extra-keys", " ".join(VOLATILE)]
     subprocess.run([sys.executable, "-m", "nbstripout", *options, str(path)], check=True)
     notebook = nbformat.read(path, as_version=4)
@@ -207,6 +211,7 @@ def normalise(path: Path) -> None:
             del cell.metadata["tags"]
         for output in cell.get("outputs", []):
             output.get("data", {}).pop(WIDGET_VIEW, None)
+    reading.prepare(notebook)
     nbformat.write(notebook, path)
 
 

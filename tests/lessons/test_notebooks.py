@@ -13,7 +13,7 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 from notebook_contract import problems, shown_text
 
 from mzsr_lib.files import InputError
-from mzsr_lib.lessons import navigation, reproduce
+from mzsr_lib.lessons import navigation, reading, reproduce
 
 ROOT = Path(__file__).resolve().parents[2]
 COMMITTED = sorted((ROOT / "notebooks").glob(reproduce.NUMBERED))
@@ -113,6 +113,26 @@ def edited(source: Path, target: Path, old: str, new: str) -> Path:
 @pytest.mark.parametrize("path", COMMITTED, ids=lambda path: path.stem)
 def test_contract(path):
     assert problems(path) == []
+
+
+@pytest.mark.parametrize("path", COMMITTED, ids=lambda path: path.stem)
+def test_a_page_says_how_long_it_takes_to_read_and_describes_its_pictures(path):
+    stored, fresh = (nbformat.read(path, as_version=4) for _ in range(2))
+    for output in (output for cell in fresh.cells for output in cell.get("outputs", [])):
+        output.get("metadata", {}).pop("image/png", None)
+    fresh.cells[1].source = reading.READING.sub("", fresh.cells[1].source)
+    assert fresh != stored
+    reading.prepare(fresh)
+    assert fresh == stored
+    assert f"reading, about {reading.minutes(stored)} minutes" in stored.cells[1].source
+
+
+def test_a_description_has_no_signs_and_more_than_a_few_words():
+    said = "Up. The *line* of $\\mathbf{x}$ rises from [page 3](03.ipynb) on, and does not fall: never. More."
+    seen = f"**What you saw.** {said}"
+    cells = [new_markdown_cell("## 2 A `line`"), new_code_cell("figure"), new_markdown_cell(seen)]
+    said = "Up. The line of x rises from page 3 on, and does not fall: never."
+    assert reading.description(cells, 1) == f"Figure of section '2 A line'. {said}"
 
 
 def test_the_tutorial_has_twelve_notebooks_without_a_gap():
