@@ -26,7 +26,7 @@ SWEEPS = {
     "width": ((2.0, 2.0, 0.0), "per cent", tuple(range(-50, 51, 10))),
     "angle": ((4.0, 1.0, -0.5), "degrees", tuple(range(0, 91, 15))),
 }
-METHODS = ("bicubic", "pretrained", "tikhonov", "blind", "blind+agree", "mzsr", "mzsr+agree", "mzsr-plus")
+METHODS = ("bicubic", "pretrained", "tikhonov", "blind", "blind+agree", "mzsr", "mzsr+agree", "mzsr-plus", "unfolded")
 UNTOLD = ""  # the error of a method that is not told the kernel at all
 
 

@@ -80,7 +80,8 @@ def pick_device(name: str = "auto") -> torch.device:
         # Some that torch knows hold no numbers ("meta"), or take another program to be used.
         if device.type in DEVICES and torch.zeros(1, device=device).item() == 0:
             return device
-    raise InputError(f"The device '{name}' is not available here: use auto, cpu or cuda.")
+    able = "auto, cpu or cuda" if torch.cuda.is_available() else "auto or cpu"
+    raise InputError(f"The device '{name}' is not available here: use {able}.")
 
 
 def fast_precision(device: torch.device) -> Precision:

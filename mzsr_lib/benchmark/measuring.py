@@ -391,7 +391,8 @@ def read(path: str | Path, needed: Sequence[str] = COLUMNS) -> Rows:
             reader = csv.reader(handle, strict=True)
             lines = [(reader.line_num, line) for line in reader if line]
     except (OSError, ValueError, csv.Error) as error:
-        raise InputError(f"The rows {path} cannot be read ({error}).") from None
+        reason = "it is no text" if isinstance(error, UnicodeError) else error
+        raise InputError(f"The rows {path} cannot be read ({reason}).") from None
     while lines and lines[0][1][0].startswith("#"):
         del lines[0]
     if not lines:

@@ -123,6 +123,8 @@ def _unframed(complaint: str, words: Sequence[str]) -> str:
         wanted = "a whole number" if re.search("INT|int", reason) else "a number" if "FLOAT" in reason else "numbers"
         found = re.findall(r"\[(.*)\]|('.*')|$", reason)[0]
         what = f"{flag} was given {''.join(found)}: it takes {wanted}"
+    if what.startswith("Unrecognized") and (dashed := [w for w in words if w.startswith("-") and os.path.lexists(w)]):
+        what += f". A file whose name begins with a dash is written ./{dashed[0]}"
     own = " ".join(["mzsr", *(words[:1] if {*words[:1]} <= {*COMMANDS, *GROUPS} else ())])
     *_, command = f"{own} --help", *re.findall(rf"{own}[a-z -]* --help", complaint)
     return f"{what[:1].upper()}{what[1:]}. See {command}."

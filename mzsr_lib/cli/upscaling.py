@@ -109,6 +109,7 @@ Tile = Annotated[
     ),
 ]
 
+SEEN = "grey levels"  # in what is said of a picture itself, not of a kernel or a method
 TWO = "give another name, --overwrite, or, if it is one of the pictures, --output DIR"
 
 
@@ -175,8 +176,8 @@ def planned(given: tuple[str, ...], output: str | None, overwrite: bool = False)
     if output is None:
         if len(given) != 2 or _is_folder(given[0]):
             raise InputError(
-                f"Here are {len(given)} pictures or folders, and no word of where the results go: give one picture and "
-                "one file to write, or --output DIR."
+                f"{' and '.join(given) if len(given) < 3 else f'{len(given)} names'}: no word of where the results "
+                "go: give one picture and one file to write, or --output DIR."
             )
         return [Job(given[0], writable(given[1], given[0], overwrite, TWO), alone=True)]
     sources = list(dict.fromkeys(path for text in given for path in expanded(text)))
@@ -188,7 +189,11 @@ def planned(given: tuple[str, ...], output: str | None, overwrite: bool = False)
         return [Job(sources[0], writable(output, sources[0], overwrite), alone=True)]
     if STREAM in sources:
         raise InputError("What comes from the standard input has no name: give a file to write, or - for --output.")
-    jobs = [Job(source, str(Path(output) / _named(source)), alone=False) for source in sources]
+    names = {source: _named(source) for source in sources}
+    for source in sources:  # beside same.png, same.gif becomes same.gif.png
+        if Path(source).name != names[source] and list(names.values()).count(names[source]) > 1:
+            names[source] = f"{Path(source).name}.png"
+    jobs = [Job(source, str(Path(output) / name), alone=False) for source, name in names.items()]
     _check_apart(jobs, overwrite)
     return jobs
 
@@ -287,7 +292,7 @@ class Run:
         if not job.alone and not self.overwrite and os.path.lexists(job.target):
             return {"status": "skipped"}
         began, notes = time.perf_counter(), []
-        say = self._saying(notes)
+        say = self._saying(job, notes)
         source = BytesIO(sys.stdin.buffer.read()) if job.source == STREAM else job.source
         picture = picture_files.read(source, self.work.max_pixels)
         target = job.target if job.alone else writable(job.target, job.source, self.overwrite)
@@ -322,14 +327,15 @@ class Run:
         sys.stdout.buffer.write(buffer.getvalue())
         sys.stdout.buffer.flush()
 
-    def _saying(self, notes: list[str]) -> Callable[[str], None]:
-        """Return what hears the sentences about a picture: they are kept, and said once."""
+    def _saying(self, job: Job, notes: list[str]) -> Callable[[str], None]:
+        """Return what hears the sentences about a picture: they are kept, and those about any picture are said once."""
 
         def say(sentence: str) -> None:
             notes.append(sentence)
-            if sentence not in self.said and not self.json:
+            own = not job.alone and SEEN in sentence
+            if (own or sentence not in self.said) and not self.json:
                 self.said.add(sentence)
-                self.note(sentence)
+                self.note(f"{job.source}: {sentence}" if own else sentence)
 
         return say
 

@@ -13,6 +13,7 @@ import numpy as np
 from mzsr_lib.files import InputError
 
 LARGEST = 255  # px a side of a painted kernel: a picture is no kernel
+COLOURED = 32  # grey levels between the channels of a pixel, from which on it has a colour
 
 # Kinds of elements in a MATLAB 5 file: numbers and texts of some width, matrices, compressed ones.
 MATRIX, COMPRESSED = 14, 15
@@ -77,6 +78,9 @@ def _png(path: Path) -> Arrays:
             return {"": np.asarray(picture, dtype=np.float64)}
         layers = np.asarray(picture.convert("RGBA"), dtype=np.float64)
         grey, alpha = np.asarray(picture.convert("RGBA").convert("L"), dtype=np.float64), layers[..., 3]
+    spread = np.ptp(layers[..., :3], axis=-1)[alpha > 0]
+    if spread.size and (spread > COLOURED).mean() > 0.05:
+        raise InputError(f"{path} is a picture in colours, and a kernel is grey: give the kernel itself.")
     if alpha.min() == alpha.max():
         return {"": grey}
     seen = grey[alpha > 0]

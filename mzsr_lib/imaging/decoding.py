@@ -200,7 +200,7 @@ def check_pixels(what: str, width: int, height: int, most: int) -> None:
         raise InputError(found)
     if width * height > most:
         raise InputError(
-            f"{what} has {width} x {height} px, {width * height / 1e6:.0f} million, more than the {most / 1e6:g} "
+            f"{what} has {width} x {height} px, {width * height / 1e6:.3g} million, more than the {most / 1e6:g} "
             f"million that are allowed: if the memory is there, allow them (--max-pixels {width * height})."
         )
 

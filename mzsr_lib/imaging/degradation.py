@@ -75,7 +75,10 @@ class Degradation:
         check_scale(self.scale, least=1)
         fields.check(self)
         if not torch.is_tensor(self.noise) and not fields.fits(self.noise, fields.Share):
-            raise InputError(f"noise is {self.noise!r}: it must be a number from 0 to 1, or one for each picture.")
+            raise InputError(
+                f"noise is {self.noise!r}: it must be a number from 0 to 1, or one for each picture. White is 1, and a "
+                "grey level 1 / 255."
+            )
 
     def to(self, device: torch.device | str) -> "Degradation":
         """Return the same degradation with its kernel on `device`."""
@@ -118,11 +121,11 @@ class Degradation:
             return (
                 f"The kernel's mass lies {wanted:g} px, (scale - 1) / 2, right of and below its centre, as in files of "
                 "ZSSR and KernelGAN: networks trained with centred kernels are told it centred, and their pictures are "
-                "moved back, so that the result is in register."
+                "moved back to where it says."
             )
         return (
             f"The kernel's mass lies {images.beside(x, y)} its centre: networks trained with "
-            "centred kernels are told it centred, and their pictures are moved back, so that the result is in register."
+            "centred kernels are told it centred, and their pictures are moved back to where it says."
         )
 
     def part(self, which: slice) -> "Degradation":

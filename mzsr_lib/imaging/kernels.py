@@ -143,7 +143,10 @@ class KernelPrior:
     def __post_init__(self):
         fields.check(self)
         if not 0 < self.low <= self.high or self.size < 1 or self.size % 2 == 0:
-            raise InputError(f"{self} is no prior: it needs 0 < low <= high and an odd size.")
+            raise InputError(
+                f"Kernels of {self.size} px a side, eigenvalues from {self.low:g} to {self.high:g} px^2, are no prior: "
+                "the side must be odd, and the smallest positive and not above the largest."
+            )
 
     def sample(
         self, count: int, generator: torch.Generator, device: torch.device | str = "cpu", centre: float = 0.0

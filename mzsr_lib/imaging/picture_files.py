@@ -129,7 +129,10 @@ def save(
     with atomic_path(path) as temporary:
         try:
             with room_for(f"The picture {path}"):
-                encoding.encode(temporary, path.suffix.lower(), values, origin, quality)
+                # First to memory: what Pillow writes to a file itself may be cut short without a word (JPEG).
+                buffer = BytesIO()
+                encoding.encode(buffer, path.suffix.lower(), values, origin, quality)
+                temporary.write_bytes(buffer.getbuffer())
         except (OSError, ValueError) as error:
             raise InputError(f"Cannot write the picture {path} ({error}).") from None
 
@@ -187,7 +190,8 @@ def check_output(
     # Only a file that is not compressed has a size that is known before.
     needed = height * width * (1 if picture.grey else 3) if form.name in ("BMP", "TIFF") else 1
     if free < needed:
-        raise InputError(f"{path} needs {needed / 1e6:.0f} MB, and {free / 1e6:.0f} MB are free there: make room.")
+        room = f"needs {needed / 1e6:.3g} MB, and {free / 1e6:.3g} MB are free" if free else "finds no room"
+        raise InputError(f"{path} {room} there: make some.")
 
 
 def lost(path: str | Path, picture: Picture) -> Iterator[str]:

@@ -140,5 +140,7 @@ def guess(lr: Images, scale: int) -> Guess:
         raise InputError(f"No estimator is shipped for scale {scale}: give the kernel (--kernel).")
     if min(lr.shape[-2:]) < LEAST_SIDE:
         size = f"{lr.shape[-1]} x {lr.shape[-2]} px"
-        raise InputError(f"A picture of {size} is too small to estimate a kernel: give at least {LEAST_SIDE} px.")
+        raise InputError(
+            f"A picture of {size} is too small to estimate a kernel: give {LEAST_SIDE} px or more, or --kernel."
+        )
     return Guess(look(_estimator(name, str(lr.device)), lr), scale)

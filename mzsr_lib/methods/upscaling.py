@@ -196,11 +196,11 @@ class Upscaling:
         self.rough = entry.rough
         if self.rough and self.kernel is None:
             self.kernel = ESTIMATE
-        if self.noise is not None and not (entry.told_noise and 0 <= self.noise <= 255):
-            able = " and ".join(name for name in catalogue.METHODS if catalogue.ENTRIES[name].told_noise)
-            raise InputError(
-                f"The noise is {self.noise:g}: it must be from 0 to 255 grey levels, and is for {able} alone."
-            )
+        if self.noise is not None and not 0 <= self.noise <= 255:
+            raise InputError(f"The noise is {self.noise:g}: it must be from 0 to 255 grey levels.")
+        if self.noise is not None and not entry.told_noise:
+            able = " or ".join(name for name in catalogue.METHODS if catalogue.ENTRIES[name].told_noise)
+            raise InputError(f"{entry.name} is told no noise: take --method {able}, or leave the noise out.")
         if _is_estimate(self.kernel):
             check_estimable(self.options.scale, self.mode, self.rough)
         with tiling.planned(self.tile):
@@ -229,9 +229,10 @@ class Upscaling:
             if degradation and self.noise is not None and min(given.image.shape[-2:]) < guesses.LEAST_SIDE:
                 return replace(degradation, noise=self.noise / 255), sentences  # nothing to be found there
             found = guesses.guess(given.image, scale)
+            if self.noise is not None:
+                found = replace(found, finding=found.finding._replace(noise=self.noise / 255))
             told = guesses.reconciled(degradation, found) if degradation else (found.degradation, found.sentence)
-            noise = found.finding.noise * 255 if self.noise is None else self.noise
-            return replace(told[0], noise=noise / 255), [told[1]]
+            return replace(told[0], noise=found.finding.noise), [told[1]]
         setting = self.setting or estimated(given, scale, self.mode, sentences.append)
         degradation = from_setting(setting, scale, self.mode)
         if self.kernel is not None:

@@ -4,6 +4,7 @@ import datetime
 import math
 import shutil
 import signal
+import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, fields
@@ -117,7 +118,8 @@ class Loop:
         self.totals: dict[str, Tensor] = {}
         if group.leads:
             check_writable(self.log_path)
-        if self.checkpoint_path.exists():
+        # Before its first step a run has nothing to continue: it begins again, perhaps with settings that can be.
+        if self.checkpoint_path.exists() and checkpoints.step_of(self.checkpoint_path):
             self._resume()
 
     @property
@@ -162,6 +164,11 @@ class Loop:
             If the loss is not finite any more.
         """
         self._begin()
+        if self.step >= self.config.steps and self.unlogged:
+            if self.group.leads:
+                what = ", ".join(f"{name} {new}" for name, (_, new) in self.unlogged.items())
+                tqdm.write(f"All {self.step} steps were taken before: {what} changes nothing.", file=sys.stderr)
+            return self._finish()
         started, before, first, saved = time.monotonic(), self.seconds, self.step, time.monotonic()
         last = self.config.steps if max_steps is None else min(self.config.steps, first + max_steps)
         bar = tqdm(total=self.config.steps, initial=first, unit="step", disable=None if self.group.leads else True)
@@ -183,8 +190,8 @@ class Loop:
 
     def _begin(self) -> None:
         """Make the folder that of this run, and of no other, before its first step."""
-        if self.group.leads and not self.checkpoint_path.exists():
-            if self.weights_path.exists():
+        if self.group.leads and not self.step:
+            if self.weights_path.exists() and not self.checkpoint_path.exists():
                 raise InputError(
                     f"{self.folder} holds weights and no checkpoint to continue from: give another folder, or move "
                     f"{self.weights_path.name} away."

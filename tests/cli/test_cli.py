@@ -176,7 +176,7 @@ WRONG = [
     ("upscale GIVEN/tiny.png sr.png --kernel g2.0d", "take a method without updates, such as --method mzsr-plus"),
     ("upscale GIVEN/good.png sr.png --method mzsr", "is told the kernel of the blur"),
     ("upscale GIVEN/good.png sr.png --noise 300", "from 0 to 255 grey levels"),
-    ("upscale GIVEN/good.png sr.png --kernel g2.0d --noise 3", "is for unfolded and photo alone"),
+    ("upscale GIVEN/good.png sr.png --kernel g2.0d --noise 3", "take --method unfolded or photo"),
     ("upscale GIVEN/good.png sr.png --method blind+agree", "is told the kernel of the blur"),
     ("upscale GIVEN/good.png sr.png --kernel g2.0d --scale 1", "No weights for mzsr at scale 1 are shipped"),
     ("upscale GIVEN/good.png sr.png --method blind --scale 3", "take another method (mzsr, mzsr-plus, landweber"),

@@ -136,6 +136,13 @@ def test_two_inputs_of_one_name_do_not_share_a_result(run):
     assert code == 2 and "would both go into out/x.png" in err and not Path("out").exists()
 
 
+def test_a_result_that_would_take_the_name_of_another_keeps_its_ending(run):
+    small("in/same.png")
+    Image.new("RGB", (20, 20)).save("in/same.gif")
+    code, _, _ = run(f"in --output out {PLAIN}")
+    assert code == 0 and sorted(path.name for path in Path("out").iterdir()) == ["same.gif.png", "same.png"]
+
+
 def test_scripts_get_a_line_of_json_a_picture(run):
     small("in/0.png")
     Path("in/1.png").write_text("no picture", encoding="utf-8")

@@ -161,7 +161,7 @@ def test_the_prior_gives_the_same_again():
 
 @pytest.mark.parametrize("settings", [(0.0, 5.0, 15), (3.0, 2.0, 15), (1.0, 5.0, 14), (1.0, 5.0, -1)])
 def test_an_impossible_prior_is_refused(settings):
-    with pytest.raises(InputError, match="is no prior"):
+    with pytest.raises(InputError, match="are no prior"):
         KernelPrior(*settings)
 
 

@@ -236,6 +236,20 @@ def test_every_format_names_itself():
     assert {form.name for form in encoding.FORMATS.values()} <= set(Image.SAVE)
 
 
+@pytest.mark.parametrize("suffix", encoding.SUFFIXES)
+def test_a_file_that_is_cut_short_is_never_left(tmp_path, suffix):
+    resource = pytest.importorskip("resource")
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    noise = torch.rand(1, 3, 120, 160, generator=torch.Generator().manual_seed(0))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, before[1]))
+    try:
+        with pytest.raises((InputError, Failure)):
+            picture_files.save(tmp_path / f"a{suffix}", noise)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_full_disk_is_a_failure_that_leaves_no_half_file(tmp_path, monkeypatch):
     def full(*given):
         raise OSError(errno.ENOSPC, "No space left on device")

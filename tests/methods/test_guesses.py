@@ -128,7 +128,7 @@ def test_beside_a_known_kernel_noise_is_told_when_there_is_some(shipped, monkeyp
         (LR, {"scale": 3}, "No weights for photo at scale 3"),
         (LR, {"noise": -1.0}, "from 0 to 255 grey levels"),
         (LR, {"noise": 300.0}, "from 0 to 255 grey levels"),
-        (LR, {"noise": 3.0, "kernel": "g2.0d", "method": "bicubic"}, "is for unfolded and photo alone"),
+        (LR, {"noise": 3.0, "kernel": "g2.0d", "method": "bicubic"}, "take --method unfolded or photo"),
     ],
 )
 def test_what_cannot_be_guessed_is_refused(shipped, given, words, sentence):

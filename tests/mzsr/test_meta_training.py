@@ -201,7 +201,7 @@ def run_beside_tests(command: list[str]) -> None:
         ({"tasks": 0}, "tasks is 0: it must be a whole number of at least 1"),
         ({"network_input": "restored", "passes": 2}, "takes one pass, not 2"),
         ({"bicubic_share": 1.5}, "bicubic_share is 1.5: it must be a number from 0 to 1"),
-        ({"prior_low": 6.0}, "is no prior"),
+        ({"prior_low": 6.0}, "are no prior"),
     ],
 )
 def test_settings_that_cannot_work_are_refused_with_the_value_found(changes, sentence):

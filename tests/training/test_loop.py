@@ -357,6 +357,24 @@ def test_other_settings_are_named_on_resume(tmp_path, name):
     assert checkpoint(tmp_path)["step"] == 1
 
 
+def test_a_run_that_could_not_take_its_first_step_leaves_the_folder_to_another(tmp_path):
+    with pytest.raises(InputError, match="do not fit"):
+        train(tmp_path, patch=5000)
+    train(tmp_path)
+    whole = tmp_path / "whole"
+    train(whole)
+    assert identical(checkpoint(whole)["network"], checkpoint(tmp_path)["network"])
+
+
+def test_settings_that_come_too_late_are_said_to_change_nothing(tmp_path, capsys):
+    path = train(tmp_path)
+    kept, state = path.read_bytes(), checkpoint(tmp_path)
+    assert train(tmp_path, learning_rate=0.5) == path and train(tmp_path, steps=10) == path
+    err = capsys.readouterr().err
+    assert "All 20 steps were taken before: learning_rate 0.5 changes nothing." in err and "steps 10 changes" in err
+    assert path.read_bytes() == kept and checkpoint(tmp_path)["changes"] == state["changes"] == []
+
+
 def test_a_finished_run_takes_more_steps_and_says_so(tmp_path):
     train(tmp_path, decay="constant", validate_every=10)
     path = train(tmp_path, decay="constant", validate_every=10, steps=30, ema=0.5)
