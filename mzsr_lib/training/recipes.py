@@ -126,7 +126,7 @@ _RECIPES = {
     ),
     ("photo", "cpu"): Recipe(
         (Stage("photo", presets.pretrain_photo()),),
-        "The shipped weights were trained in two parts, 76 minutes of one core in all: see the model card.",
+        "The shipped weights were trained in three parts, two hours of one core in all: see the model card.",
     ),
     ("estimator", "cpu"): Recipe(
         (Stage("estimator", presets.pretrain_estimator()),),
@@ -134,7 +134,7 @@ _RECIPES = {
     ),
     ("unfolded", "cpu"): Recipe(
         (Stage("photo", presets.pretrain_photo()), Stage("known", presets.pretrain_known())),
-        "The shipped weights were trained in more parts: see the model card.",
+        "The shipped weights: 76 and 82 minutes of one core, in more parts: see the model card.",
     ),
     ("unfolded", "gpu"): Recipe((Stage("known", _gpu_pretrain(presets.pretrain_known(), 32, 128)),), _NOT_RUN),
     ("photo", "gpu"): Recipe((Stage("photo", _gpu_pretrain(presets.pretrain_photo(), 32, 128)),), _NOT_RUN),
