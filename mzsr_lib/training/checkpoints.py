@@ -113,8 +113,8 @@ def check(path: str | Path, state: State, parameters: Mapping[str, Tensor]) -> N
     moments = dict(enumerate({"step": p.new_tensor(0), "exp_avg": p, "exp_avg_sq": p} for p in parameters.values()))
     kept = state["optimizer"].get("state")
     # Adam knows nothing yet of parameters that have had no gradient, such as those of another scale.
-    known = isinstance(kept, Mapping) and kept.keys() <= moments.keys()
-    if not alike(state["network"], parameters) or not (known and alike(kept, {key: moments[key] for key in kept})):
+    known = isinstance(kept, Mapping) and kept.keys() <= moments.keys() and alike(kept, {k: moments[k] for k in kept})
+    if not (known and alike(state["network"], parameters)):
         raise InputError(f"The checkpoint {path} is one of another network: give another folder.")
 
 
