@@ -34,6 +34,7 @@ TINY = {
     "estimation": ("LARGE OUTPUT --pictures 2 --searched 1 --scored 1 --part 64", None),
     "kernel_error": ("OUTPUT --data mine --every 5 --size 48 --methods bicubic tikhonov", 2 * (1 + 11 + 1 + 7)),
     "memory": ("OUTPUT --megapixels 0.01 --methods bicubic", 1),
+    "told_wrong": ("OUTPUT --data FOLDER --images 1 --size 48", 3 * 5 * 2),
     "network_input": ("OUTPUT --runs RUNS --data FOLDER --times 2 --patch 16 --kernels g2.0d", None),
     "photos": ("OUTPUT --data FOLDER --every 9 --size 48 --methods bicubic blind --treatments area 'motion 7'", 4),
     "plus_options": ("OUTPUT --weights mzsr-plus-x2 --data FOLDER --size 48 --only 'one pass'", 5),

@@ -85,6 +85,7 @@ def _entries() -> tuple[Entry, ...]:
     def unfolded(name: str, title: str, **more: Any) -> Entry:
         return Entry(name, title, "trained", takes="unfolded", told_noise=True, **more)
 
+    aware: Any = {"prior": True, "reported": True}
     return (
         Entry("nearest", "Nearest", needs_kernel=False, centred=True),
         Entry("bilinear", "Bilinear", needs_kernel=False, centred=True),
@@ -101,19 +102,8 @@ def _entries() -> tuple[Entry, ...]:
         Entry("mzsr multi-scale", "MZSR multi-scale", "printed"),
         adapting("mzsr-plain", "MZSR, plain steps", colour="#1b94b9", marker="h"),
         adapting("mzsr", "MZSR", reported=True, colour="#2f61c9"),
-        Entry(
-            "mzsr-plus",
-            "MZSR-plus",
-            "trained",
-            0,
-            (0,),
-            takes="restored",
-            prior=True,
-            reported=True,
-            colour="#a52374",
-            marker="P",
-        ),
-        unfolded("unfolded", "Unfolded", prior=True, reported=True, colour="#e13c69", marker="p"),
+        Entry("mzsr-plus", "MZSR-plus", "trained", 0, (0,), takes="restored", **aware, colour="#a52374", marker="P"),
+        unfolded("unfolded", "Unfolded", **aware, colour="#e13c69", marker="p"),
         unfolded("photo", "Photograph", rough=True, colour="#330055", marker="*"),
     )
 
