@@ -5,6 +5,7 @@ import json as json_text
 import os
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from io import BytesIO
@@ -109,7 +110,6 @@ Tile = Annotated[
     ),
 ]
 
-SEEN = "grey levels"  # in what is said of a picture itself, not of a kernel or a method
 TWO = "give another name, --overwrite, or, if it is one of the pictures, --output DIR"
 
 
@@ -190,8 +190,9 @@ def planned(given: tuple[str, ...], output: str | None, overwrite: bool = False)
     if STREAM in sources:
         raise InputError("What comes from the standard input has no name: give a file to write, or - for --output.")
     names = {source: _named(source) for source in sources}
+    taken = Counter(names.values())
     for source in sources:  # beside same.png, same.gif becomes same.gif.png
-        if Path(source).name != names[source] and list(names.values()).count(names[source]) > 1:
+        if Path(source).name != names[source] and taken[names[source]] > 1:
             names[source] = f"{Path(source).name}.png"
     jobs = [Job(source, str(Path(output) / name), alone=False) for source, name in names.items()]
     _check_apart(jobs, overwrite)
@@ -292,7 +293,7 @@ class Run:
         if not job.alone and not self.overwrite and os.path.lexists(job.target):
             return {"status": "skipped"}
         began, notes = time.perf_counter(), []
-        say = self._saying(job, notes)
+        say = self._saying(notes)
         source = BytesIO(sys.stdin.buffer.read()) if job.source == STREAM else job.source
         picture = picture_files.read(source, self.work.max_pixels)
         target = job.target if job.alone else writable(job.target, job.source, self.overwrite)
@@ -301,7 +302,7 @@ class Run:
             picture_files.check_output(target, picture, size, self._quality(job))
         for sentence in (*picture.notes, *(picture_files.lost(target, picture) if target != STREAM else ())):
             say(sentence)
-        larger = self.work(picture, say)
+        larger = self.work(picture, self._saying(notes, job) if self.work.sees and not job.alone else say)
         self._write(job, target, larger)
         if sentence := self.work.off():
             say(sentence)
@@ -327,15 +328,14 @@ class Run:
         sys.stdout.buffer.write(buffer.getvalue())
         sys.stdout.buffer.flush()
 
-    def _saying(self, job: Job, notes: list[str]) -> Callable[[str], None]:
-        """Return what hears the sentences about a picture: they are kept, and those about any picture are said once."""
+    def _saying(self, notes: list[str], job: Job | None = None) -> Callable[[str], None]:
+        """Return what hears sentences: they are kept, and said once, or with the name of the picture of a job."""
 
         def say(sentence: str) -> None:
             notes.append(sentence)
-            own = not job.alone and SEEN in sentence
-            if (own or sentence not in self.said) and not self.json:
+            if (job or sentence not in self.said) and not self.json:
                 self.said.add(sentence)
-                self.note(f"{job.source}: {sentence}" if own else sentence)
+                self.note(f"{job.source}: {sentence}" if job else sentence)
 
         return say
 

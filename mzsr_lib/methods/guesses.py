@@ -92,7 +92,7 @@ def reconciled(told: Degradation, found: Guess) -> tuple[Degradation, str]:
     that is told may be wrong by a fifth. What is no Gaussian stays as it is, and so does next to no blur. On Set14
     (variances 1, 2, 3.5 px^2; `benchmarks/told_wrong.py`) a standard deviation that is a fifth too small or too large
     then costs up to 0.2 dB beside the true one, and 0.5 to 1.1 if it is believed. The price: told the truth it is 0.3
-    to 0.6 dB lower.
+    to 0.5 dB lower.
     """
     centre, cov = moments(told.kernel)
     gaussian = gaussian_kernel(cov, told.kernel.shape[-1]) if bool(torch.linalg.det(cov) > 0) else None

@@ -188,17 +188,18 @@ class Upscaling:
     method: Method = field(init=False)
     setting: Setting | None = field(init=False)
     rough: bool = field(init=False)
+    told_noise: bool = field(init=False)
 
     def __post_init__(self):
         if self.size is not None:
             _sides(self.size)
         entry = catalogue.entry_of(self.choice.method)
-        self.rough = entry.rough
+        self.rough, self.told_noise = entry.rough, entry.told_noise
         if self.rough and self.kernel is None:
             self.kernel = ESTIMATE
         if self.noise is not None and not 0 <= self.noise <= 255:
             raise InputError(f"The noise is {self.noise:g}: it must be from 0 to 255 grey levels.")
-        if self.noise is not None and not entry.told_noise:
+        if self.noise is not None and not self.told_noise:
             able = " or ".join(name for name in catalogue.METHODS if catalogue.ENTRIES[name].told_noise)
             raise InputError(f"{entry.name} is told no noise: take --method {able}, or leave the noise out.")
         if _is_estimate(self.kernel):
@@ -221,6 +222,11 @@ class Upscaling:
             result = picture_files.upscale(given, self.method, degradation, self.method.enlarge)
             return self._placed(result, degradation)
 
+    @property
+    def sees(self) -> bool:
+        """Whether what it says of a picture is found in the picture, and not the same for all."""
+        return _is_estimate(self.kernel) or self.told_noise
+
     def _told(self, given: Picture) -> tuple[Degradation, list[str]]:
         """Return what the method is told of a picture, and what a user should read of it."""
         scale, sentences = self.options.scale, []
@@ -238,7 +244,7 @@ class Upscaling:
         if self.kernel is not None:
             doubted = registry.doubt(self.method, degradation) or doubt(self.kernel, self.choice.method)
             sentences += remarks(setting, degradation) + ([doubted] if doubted else [])
-        if catalogue.entry_of(self.choice.method).told_noise:
+        if self.told_noise:
             noise, found = (self.noise / 255, []) if self.noise is not None else guesses.noise(given.image)
             return replace(degradation, noise=noise), sentences + found
         return degradation, sentences

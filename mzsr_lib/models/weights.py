@@ -228,7 +228,7 @@ def doubt(provenance: Mapping, degradation: Degradation) -> str | None:
             return None
     low, high = settings.get("prior_low") or 1.0, settings.get("prior_high") or 2.5 * degradation.scale
     if settings.get("shapes_share"):  # the longest motion is a bar of three times the largest radius
-        high = max(high, 0.75 * (settings["largest"] * degradation.scale / 2) ** 2)
+        high = max(high, 0.75 * ((settings.get("largest") or 0.0) * degradation.scale / 2) ** 2)
     return KernelPrior(low, high).doubt(degradation.kernel.cpu())
 
 

@@ -143,6 +143,15 @@ def test_a_result_that_would_take_the_name_of_another_keeps_its_ending(run):
     assert code == 0 and sorted(path.name for path in Path("out").iterdir()) == ["same.gif.png", "same.png"]
 
 
+def test_what_is_found_in_a_picture_of_a_folder_is_said_with_its_name(run):
+    Path("in").mkdir()
+    for name in "ab":
+        picture_files.save(f"in/{name}.png", picture(40, 44))  # twice: what is found in both is the same
+    code, _, err = run("in --output out --kernel estimate --method tikhonov")
+    assert code == 0 and [err.count(f"in/{name}.png: The blur is estimated") for name in "ab"] == [1, 1]
+    assert err.count("--register input") == 1
+
+
 def test_scripts_get_a_line_of_json_a_picture(run):
     small("in/0.png")
     Path("in/1.png").write_text("no picture", encoding="utf-8")
