@@ -48,7 +48,11 @@ class Unfolded(Network):
     stages
         How often the picture is restored and repaired.
     blocks
-        Residual blocks a stage; each stage has its own, while all share what packs and unpacks the pixels of a scale.
+        Residual blocks a stage; each stage has its own, while all share what packs and unpacks pixels.
+    packed
+        Pixels of each axis of the result that are packed into one of the grid the blocks work on, at most: the largest
+        divisor of the scale. Without it the grid is that of the low-resolution picture; with 3 that of scale 4 is twice
+        as fine, and its network may begin with the weights for scale 2.
     generator
         Draws the initial weights; without one they are zero, to be loaded.
     """
@@ -61,14 +65,18 @@ class Unfolded(Network):
         channels: Width = 64,
         stages: Annotated[int, Range(1, 16)] = 3,
         blocks: Annotated[int, Range(1, 64)] = 2,
+        packed: Annotated[int, Range(2, 4)] | None = None,
         generator: torch.Generator | None = None,
     ):
         super().__init__()
         self.settings = {"architecture": "unfolded", "channels": channels, "stages": stages, "blocks": blocks}
-        # A pixel of the low-resolution grid: those of the restored picture in it, its own colour, noise and doubt.
-        self.pack = nn.ModuleDict({str(s): convolution(3 * s * s + 5, channels) for s in SCALES})
+        self.settings |= {} if packed is None else {"packed": packed}
+        self.packed = packed or max(SCALES)
+        sides = sorted({self.side(scale) for scale in SCALES})
+        # A pixel of the grid: those of the restored picture in it, the low-resolution colour, noise and doubt.
+        self.pack = nn.ModuleDict({str(s): convolution(3 * s * s + 5, channels) for s in sides})
         self.bodies = nn.ModuleList(nn.Sequential(*(Block(channels) for _ in range(blocks))) for _ in range(stages))
-        self.unpack = nn.ModuleDict({str(s): convolution(channels, 3 * s * s) for s in SCALES})
+        self.unpack = nn.ModuleDict({str(s): convolution(channels, 3 * s * s) for s in sides})
         # Logarithms of mu without noise and doubt, and of what the squares of noise and doubt are multiplied by.
         self.mu = nn.Parameter(torch.zeros(stages, 3))
         ends = {block.body[-1] for block in self.modules() if isinstance(block, Block)} | set(self.unpack.values())
@@ -77,9 +85,13 @@ class Unfolded(Network):
             with torch.no_grad():
                 self.mu.copy_(torch.tensor(FIRST_MU).log())
 
+    def side(self, scale: int) -> int:
+        """Return how many pixels of each axis are packed into one: the largest divisor of the scale that is allowed."""
+        return max(side for side in range(1, self.packed + 1) if scale % side == 0)
+
     @property
     def reach(self) -> int:
-        """How far a stage looks to each side beside its restoration, px of the low-resolution picture."""
+        """How far a stage looks to each side beside its restoration, px of the grid the blocks work on."""
         return 2 * self.settings["blocks"] + 2
 
     def at(self, scale: int) -> "Unfolded":
@@ -100,23 +112,25 @@ class Unfolded(Network):
         noise = noise.clamp(min=ROUNDING)
         levels = torch.stack([noise / NOISE_UNIT, doubt / DOUBT_UNIT], dim=1)[..., None, None]
         about = torch.cat([lr, levels.expand(-1, -1, *lr.shape[-2:])], dim=1)
+        side = self.side(degradation.scale)
+        about = F.interpolate(about, scale_factor=degradation.scale // side)
         sr = None
         for stage in range(self.settings["stages"]):
             sr = restoration.restore(lr, degradation, self.trust(stage, noise, doubt), sr)
             # Packed into a new name, so that a large picture is in memory only as what is still needed of it.
-            packed = torch.cat([F.pixel_unshuffle(sr, degradation.scale), about], dim=1)
+            packed = torch.cat([F.pixel_unshuffle(sr, side), about], dim=1)
             sr = None
-            sr = self._repaired(stage, packed, degradation.scale)
+            sr = self._repaired(stage, packed, side)
         assert sr is not None
         return sr
 
-    def _repaired(self, stage: int, packed: AnyPlanes, scale: int) -> Images:
+    def _repaired(self, stage: int, packed: AnyPlanes, side: int) -> Images:
         """Return the restored picture of a stage, repaired, of its pixels packed with what is known of them."""
 
         def repair(given: Planes) -> OtherImages:
-            features = self.pack[str(scale)](given.contiguous(memory_format=torch.channels_last))
-            missing = self.unpack[str(scale)](self.bodies[stage](features)).float()
-            return F.pixel_shuffle(given[:, : missing.shape[1]] + missing, scale)
+            features = self.pack[str(side)](given.contiguous(memory_format=torch.channels_last))
+            missing = self.unpack[str(side)](self.bodies[stage](features)).float()
+            return F.pixel_shuffle(given[:, : missing.shape[1]] + missing, side)
 
         with autocast(packed.device, self.precision):
-            return tiling.by_tiles(repair, packed, scale, self.reach, "network")
+            return tiling.by_tiles(repair, packed, side, self.reach, "network")

@@ -139,6 +139,22 @@ def pretrain_known() -> PretrainConfig:
     )
 
 
+def pretrain_fine() -> PretrainConfig:
+    """Return settings for the unfolded network for scale 4 on a grid twice as fine, from the weights for scale 2."""
+    known = pretrain_known()
+    return replace(
+        known,
+        scales=(4,),
+        network={**known.network, "packed": 3},
+        kernel_size=21,
+        prior_high=10.0,
+        patch=144,
+        batch=4,
+        clip=0.1,
+        steps=12_000,
+    )
+
+
 def meta_train_cpu() -> MetaTrainConfig:
     """Return settings for two hours on one CPU core: a start that learns the kernel, for all five of the paper's.
 
@@ -253,6 +269,7 @@ PRETRAIN: dict[str, Callable[[], PretrainConfig]] = {
     "photo": pretrain_photo,
     "estimator": pretrain_estimator,
     "known": pretrain_known,
+    "fine": pretrain_fine,
 }
 META_TRAIN: dict[str, Callable[[], MetaTrainConfig]] = {
     "paper": MetaTrainConfig,

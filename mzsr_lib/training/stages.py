@@ -130,6 +130,17 @@ def initial_network(init: str | Path | None, random: Network, group: Group) -> t
     return found.network, found.rule
 
 
+def as_set(found: Network, wanted: Network, init: str | Path | None) -> Network:
+    """Return a network of other settings with the values of the one that was found, which must have all of them."""
+    if found.settings == wanted.settings:
+        return found
+    values, named = dict(found.named_parameters()), dict(wanted.named_parameters())
+    if any(name not in values or values[name].shape != value.shape for name, value in named.items()):
+        raise InputError(f"{init} is a network with {found.settings}: give these settings, not {wanted.settings}.")
+    wanted.load_state_dict({name: values[name] for name in named}, strict=False)
+    return wanted.to(next(iter(values.values())).device, memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
+
+
 def provenance(
     stage: str,
     config: TrainConfig,
@@ -222,9 +233,7 @@ def pretrain(
     random = registry.build(config.network, generator_for(config.seed, "weights"))
     pictures = pictures or read_pictures(folders, max_pixels=max_pixels)
     source = PatchSource(pictures.training, group.device)
-    network, _ = initial_network(init, random, group)
-    if network.settings != random.settings:
-        raise InputError(f"{init} is a network with {network.settings}: give these settings, not {random.settings}.")
+    network = as_set(initial_network(init, random, group)[0], random, init)
     gradient, validate = supervised(network, source, config, pictures, group)
     loop = functools.partial(
         Loop,

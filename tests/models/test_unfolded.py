@@ -23,8 +23,9 @@ def test_the_shipped_size_has_fewer_than_600_000_parameters():
 
 @pytest.mark.parametrize("scale", [2, 3, 4])
 @pytest.mark.parametrize("mode", ["direct", "bicubic"])
-def test_without_learned_parts_it_is_the_restoration_repeated(device, scale, mode):
-    network = Unfolded(4, 2, 1, generator_for(0)).to(device)
+@pytest.mark.parametrize("packed", [None, 2, 3])
+def test_without_learned_parts_it_is_the_restoration_repeated(device, scale, mode, packed):
+    network = Unfolded(4, 2, 1, packed, generator_for(0)).to(device)
     with torch.no_grad():
         for end in network.unpack.values():
             end.weight.zero_()
@@ -36,8 +37,18 @@ def test_without_learned_parts_it_is_the_restoration_repeated(device, scale, mod
     close(network(lr, camera), wanted, 1e-4)
 
 
+def test_on_the_fine_grid_scale_4_has_the_weights_and_the_cost_of_scale_2():
+    fine = Unfolded(4, 2, 1, 3, generator_for(0))
+    assert {scale: fine.side(scale) for scale in (2, 3, 4)} == {2: 2, 3: 3, 4: 2}
+    coarse = Unfolded(4, 2, 1, generator=generator_for(0))
+    assert fine.pack.keys() < coarse.pack.keys()
+    coarse.load_state_dict(fine.state_dict(), strict=False)
+    lr, camera = picture(12, 10), Degradation(KERNEL, 2, "direct")
+    close(fine(lr, camera), coarse(lr, camera), 1e-6)
+
+
 def test_noise_raises_the_trust_in_the_prior_for_each_picture_alone():
-    network = Unfolded(4, 2, 1, generator_for(0))
+    network = Unfolded(4, 2, 1, generator=generator_for(0))
     levels = torch.tensor([ROUNDING, 0.02, 0.05])
     assert (network.trust(0, levels, torch.zeros(3)).flatten().diff() > 0).all()
     assert (network.trust(0, torch.zeros(3), levels).flatten().diff() > 0).all()
@@ -48,7 +59,7 @@ def test_noise_raises_the_trust_in_the_prior_for_each_picture_alone():
 
 
 def test_everything_it_learns_has_a_gradient():
-    network = Unfolded(4, 2, 1, generator_for(0))
+    network = Unfolded(4, 2, 1, generator=generator_for(0))
     lr = picture(12, 10)
     for scale in (2, 3, 4):
         network(lr, Degradation(KERNEL, scale, "direct", 0.01)).square().mean().backward()
@@ -56,7 +67,7 @@ def test_everything_it_learns_has_a_gradient():
 
 
 def test_in_pieces_it_is_what_it_is_as_a_whole():
-    network = Unfolded(4, 2, 1, generator_for(0)).eval()
+    network = Unfolded(4, 2, 1, generator=generator_for(0)).eval()
     lr, camera = picture(90, 70), Degradation(KERNEL, 2, "bicubic", 0.01)
     whole = super_resolve(network, starting_point(network), lr, camera)
     with tiling.planned(64):

@@ -12,10 +12,11 @@ from mzsr_lib.imaging import degradation, kernels
 from mzsr_lib.imaging.photographs import Pictures
 from mzsr_lib.methods import registry
 from mzsr_lib.models import weights
+from mzsr_lib.models.unfolded import Unfolded
 from mzsr_lib.mzsr.meta_training import MetaTrainConfig
 from mzsr_lib.mzsr.pretraining import PretrainConfig
 from mzsr_lib.mzsr.tasks import PatchSource
-from mzsr_lib.runtime import Group
+from mzsr_lib.runtime import Group, generator_for
 from mzsr_lib.training import stages
 
 
@@ -95,3 +96,18 @@ class _Half(Group):
 
     def sum_(self, tensors: list) -> None:
         pass
+
+
+def test_a_network_begins_with_weights_that_have_all_of_its_tensors_and_with_no_others():
+    whole, part = (unfolded(packed) for packed in (None, 3))
+    begun = stages.as_set(whole, part, "weights")
+    assert begun.settings == part.settings
+    values = dict(whole.named_parameters())
+    assert all(torch.equal(value, values[name]) for name, value in begun.named_parameters())
+    assert stages.as_set(whole, unfolded(None), "weights") is whole
+    with pytest.raises(InputError, match=r"weights is a network with .* give these settings, not"):
+        stages.as_set(part, whole, "weights")
+
+
+def unfolded(packed: int | None) -> Unfolded:
+    return Unfolded(4, 2, 1, packed, generator_for(packed or 0))
