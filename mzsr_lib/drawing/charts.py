@@ -264,8 +264,10 @@ def time_quality(
 ) -> Drawing:
     """Draw PSNR against the seconds a picture takes, on a logarithmic axis: a point a method.
 
-    Points of a method with several numbers of updates are joined. A method that has not been scored on
-    every picture of its panel yet is left out, and so is a panel without rows.
+    Points of a method with several numbers of updates are joined, dotted if it ends with agreement. A method that has
+    not been scored on every picture of its panel yet is left out, and so are other weights of a method whose own are
+    there, and a panel without rows. A starting point, 0 updates, that is worse than everything
+    else is named at the lower edge.
 
     Parameters
     ----------
@@ -291,9 +293,9 @@ def time_quality(
         raise InputError(f"{path} holds no rows of {names} on the {device}: measure them first.")
     title = "Time against quality: to the upper left is better"
     note = (
-        f"means over the pictures, scale 2, on a {device.upper()}; joined points: the same weights after more updates"
+        f"means over the pictures, scale 2, on a {device.upper()}; joined points: after so many updates, left to right"
     )
-    figure, drawn = labels.side_by_side(len(found), title, note, 460 * len(found) + 60, 420)
+    figure, drawn = labels.side_by_side(len(found), title, note, 450 * len(found) + 80, 500)
     for ((dataset, kernel), members), axes in zip(found.items(), drawn, strict=True):
         pictures = members["image"].nunique()
         _times(axes, members, pictures)
@@ -305,19 +307,53 @@ def time_quality(
 
 
 def _times(axes: Axes, rows: Rows, pictures: int) -> None:
-    """Draw the points of one panel, join those of a method, and write a title at each."""
-    means = rows.groupby(METHOD, as_index=False).agg(
-        psnr=("psnr", "mean"), seconds=("seconds", "mean"), pictures=("image", "size")
+    """Draw the points of one panel, join those of a method, and write a title at each line."""
+    means = (
+        _own_weights(rows)
+        .groupby(METHOD, as_index=False)
+        .agg(psnr=("psnr", "mean"), seconds=("seconds", "mean"), pictures=("image", "size"))
     )
     means = means[means["pictures"] == pictures].sort_values(["method", "agree", "weights", "steps"])
     axes.set_xscale("log")
     axes.xaxis.set_major_formatter("{x:g}")
-    for (method, _, _), line in means.groupby(["method", "agree", "weights"]):
-        shade = colour(method)
-        axes.plot(line["seconds"], line["psnr"], color=shade, marker=marker(shade), markersize=6, label=method)
-    axes.margins(0.16, 0.12)
-    named = {
-        method_title(row.method, row.steps, row.weights, row.agree): ((row.seconds, row.psnr), colour(row.method))
-        for row in means.itertuples()
-    }
+    named = {}
+    for (method, agree, weights), line in means.groupby(["method", "agree", "weights"]):
+        shade, dots = colour(method), ":" if agree == "yes" else "-"
+        points: Points = list(zip(line["seconds"], line["psnr"], strict=True))
+        look = {"color": shade, "marker": marker(shade), "markersize": 6, "label": method, "linestyle": dots}
+        axes.plot(*zip(*points, strict=True), **look)
+        named[_line_title(method, list(line["steps"]), weights, agree)] = (points, shade)
+    axes.margins(0.12, 0.08)
+    _begin(axes, means)
     labels.at_points(axes, named)
+
+
+def _own_weights(rows: Rows) -> Rows:
+    """Return rows without those of other weights of a method whose own are there."""
+    other = tables.with_columns(rows)["column"].map(lambda column: column.weights != "")
+    return rows[~(other & rows["method"].isin(rows["method"][~other]))]
+
+
+def _line_title(method: str, steps: Sequence[int], weights: str, agree: str) -> str:
+    """Return what a line is called: its method, and the numbers of updates of all its points.
+
+    Examples
+    --------
+    >>> _line_title("mzsr", [1, 10], "mzsr-x2", "yes")
+    'MZSR 1, 10 + agreement'
+    """
+    first = method_title(method, steps[0], weights, agree)
+    return first.replace(f" {steps[0]}", " " + ", ".join(map(str, steps)), 1)
+
+
+def _begin(axes: Axes, means: Rows) -> None:
+    """Let the axis end below whatever is finished; a starting point that lies lower is said in words at its edge."""
+    adapting = [name for name, entry in ENTRIES.items() if entry.updates is not None]
+    starts = means[means["steps"].eq(0) & means["method"].isin(adapting)]
+    finished, (low, high) = means["psnr"].drop(starts.index), axes.get_ylim()
+    bottom = max(low, finished.min() - 0.06 * (high - finished.min())) if len(finished) else low
+    axes.set_ylim(bottom, high)
+    for row in starts[starts["psnr"] < bottom].itertuples():
+        words = f"{method_title(row.method, row.steps, row.weights, row.agree)}: {row.psnr:.1f} dB \u2193"
+        look = {"textcoords": "offset points", "color": INK, "fontsize": FONT_SIZE}
+        axes.annotate(words, (row.seconds, bottom), xytext=(10, 6), **look)

@@ -15,8 +15,10 @@ LEFT, RIGHT, TOP, BOTTOM, BETWEEN = 64, 24, 78, 52, 46  # px around the charts, 
 
 # Where a title may stand, seen from its point: right (1), left (-1) or in the middle; above (1), below (-1) or level.
 SIDES = ((1, 0), (-1, 0), (0, 1), (0, -1), (1, 1), (-1, 1), (1, -1), (-1, -1))
-REACHES = (7, 12, 19, 28, 40, 54)  # and how far, in points
+REACHES = (7, 12, 19, 28, 40, 54, 72, 96)  # and how far, in points
 NEAR = 12  # what stands farther away is joined to its point by a thin line
+CLEARLY = 0.7  # other points are farther away than this share says
+Points = Sequence[tuple[float, float]]
 ALIGNMENT = {1: "left", -1: "right", 0: "center"}
 
 
@@ -100,33 +102,80 @@ def spread(places: Sequence[float], sizes: Sequence[float]) -> list[float]:
     return (isotonic_regression(np.asarray(places) - touching).x + touching).tolist()
 
 
-def at_points(axes: Axes, titles: Mapping[str, tuple[tuple[float, float], str]]) -> list[Annotation]:
-    """Write a title at each point, where it covers no line, no other title and not the edge.
+def at_points(axes: Axes, titles: Mapping[str, tuple[Points, str]]) -> list[Annotation]:
+    """Write a title at a point of each line, where it covers no line, no other title, no words and not the edge.
 
     Parameters
     ----------
     axes
         With all points and lines drawn. Its limits are kept from here on.
     titles
-        By title, its point (x, y) and its colour.
+        By title, the points (x, y) of its line, beside any of which it may stand, and its colour. Those that lie
+        outside the limits do not count.
     """
     axes.set(xlim=axes.get_xlim(), ylim=axes.get_ylim())
-    edges, written = axes.get_window_extent(), []
-    taken = [box for line in axes.lines for box in _along(axes, np.asarray(line.get_xydata()))]
-    marks = {title: axes.transData.transform(point) for title, (point, _) in titles.items()}
-    for title, (point, shade) in titles.items():
-        for place in product(REACHES, SIDES):
-            label = _written(axes, title, point, shade, place)
-            box = extent(label)
-            own = place[0] > NEAR or _gap(box, marks[title]) <= min(_gap(box, mark) for mark in marks.values())
-            if own and _inside(box, edges) and not any(box.overlaps(other) for other in taken):
-                break
+    places = _Places(axes, {title: points for title, (points, _) in titles.items()})
+    near, far = (tuple(reach for reach in REACHES if (reach > NEAR) == more) for more in (False, True))
+    written = {title: places.write(title, shade, near) for title, (_, shade) in titles.items()}
+    # What has found no place at its point comes last, so that its thin line goes around the others, or across them.
+    for title, (_, shade) in titles.items():
+        found = (places.write(title, shade, far, around) for around in (True, False))
+        written[title] = written[title] or next(filter(None, found), None) or places.anyhow(title, shade)
+    return [label for label in written.values() if label]
+
+
+class _Places:
+    """Where words may stand in axes: what is taken, and what the thin lines to their points must not cross."""
+
+    def __init__(self, axes: Axes, points: Mapping[str, Points]):
+        self.axes, self.points, self.edges = axes, points, axes.get_window_extent()
+        to_px = axes.transData.transform
+        self.marks = {title: to_px(np.asarray(line)) for title, line in points.items()}
+        self.lines = [box for line in axes.lines for box in _along(to_px(np.asarray(line.get_xydata())))]
+        self.words = [extent(label) for label in axes.texts if isinstance(label, Annotation)]
+
+    def write(self, title: str, shade: str, reaches: Sequence[int], around: bool = True) -> Annotation | None:
+        """Write a title beside one of its points, at the first place that is free; or nowhere.
+
+        `around` is whether the thin line to the point goes around all words and others' points.
+        """
+        inside = [number for number, mark in enumerate(self.marks[title]) if self.edges.contains(*mark)]
+        for reach, number, side in product(reaches, inside, SIDES):
+            label = _written(self.axes, title, self.points[title][number], shade, (reach, side))
+            box, leader = extent(label), _leader(extent(label), self.marks[title][number], reach)
+            mine = (not around or self._apart(title, leader)) if leader else self._own(title, box)
+            if self._free(box) and mine:
+                self.words.append(box.padded(3))
+                self.lines += leader
+                return label
             label.remove()
-        else:  # nowhere is free: then where it is looked for first
-            label = _written(axes, title, point, shade, (REACHES[0], SIDES[0]))
-        taken.append(extent(label))
-        written.append(label)
-    return written
+        return None
+
+    def anyhow(self, title: str, shade: str) -> Annotation:
+        """Write a title where it is looked for first, although something is there."""
+        return _written(self.axes, title, self.points[title][0], shade, (REACHES[0], SIDES[0]))
+
+    def _free(self, box: Bbox) -> bool:
+        """Return whether words cover nothing."""
+        return _inside(box, self.edges) and not any(map(box.overlaps, self.words + self.lines))
+
+    def _apart(self, title: str, leader: list[Bbox]) -> bool:
+        """Return whether the thin line of a title crosses neither words nor the points of others."""
+        others = [_around(mark, 7) for other, marks in self.marks.items() if other != title for mark in marks]
+        return not any(part.overlaps(other) for part in leader for other in self.words + others)
+
+    def _own(self, title: str, box: Bbox) -> bool:
+        """Return whether the points of other lines are clearly farther from words than those of their own."""
+        gaps = {other: min(_gap(box, mark) for mark in marks) for other, marks in self.marks.items()}
+        return gaps[title] <= CLEARLY * min([gap for other, gap in gaps.items() if other != title], default=np.inf)
+
+
+def _leader(box: Bbox, mark: np.ndarray, reach: int) -> list[Bbox]:
+    """Return small boxes along the thin line from words to their point, px; none where there is no such line."""
+    if reach <= NEAR:
+        return []
+    middle = np.add(box.min, box.max) / 2
+    return [part for part in _along(np.array([middle, mark]), 2) if not box.contains(*part.min)]
 
 
 def extent(label: Annotation) -> Bbox:
@@ -135,12 +184,16 @@ def extent(label: Annotation) -> Bbox:
     return Text.get_window_extent(label)
 
 
-def _along(axes: Axes, points: np.ndarray) -> list[Bbox]:
+def _along(corners: np.ndarray, half: float = 4) -> list[Bbox]:
     """Return small boxes that cover a line and its marks, in px of the figure."""
-    corners = axes.transData.transform(points)
     steps = np.linspace(0, 1, 60)[:, None]
     dense = [corners, *(start + steps * (end - start) for start, end in pairwise(corners))]
-    return [Bbox.from_extents(x - 4, y - 4, x + 4, y + 4) for x, y in np.concatenate(dense)]
+    return [_around(point, half) for point in np.concatenate(dense)]
+
+
+def _around(point: np.ndarray, half: float) -> Bbox:
+    """Return the square with a point in its middle."""
+    return Bbox([point - half, point + half])
 
 
 def _written(axes: Axes, title: str, point: tuple, shade: str, place: tuple[int, tuple[int, int]]) -> Annotation:

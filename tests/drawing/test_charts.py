@@ -111,7 +111,31 @@ def test_time_quality_draws_means_and_joins_the_updates_of_a_method(tmp_path):
     close(line(axes, "mzsr"), [[1, 30], [4, 35]], 1e-9)
     close(line(axes, "bicubic"), [[0.1, 28]], 1e-9)
     assert axes.get_xscale() == "log"
-    assert words(axes) == {"MZSR 0", "MZSR 10", "Bicubic"}
+    assert words(axes) == {"MZSR 0, 10", "Bicubic"}
+
+
+def test_time_quality_says_in_words_how_low_a_start_is_that_would_press_the_rest_together(tmp_path):
+    files.write_rows(tmp_path / "rows.csv", timed_rows(mzsr_0=(1, 20), mzsr_10=(4, 35), bicubic_0=(0.1, 28)))
+    (axes,) = charts.time_quality(tmp_path / "rows.csv").axes
+    assert 26 < axes.get_ylim()[0] < 28
+    assert words(axes) == {"MZSR 0, 10", "MZSR 0: 20.0 dB \u2193", "Bicubic"}
+    assert not crossings(axes)
+
+
+def test_time_quality_draws_a_methods_own_weights_and_others_only_where_there_are_none(tmp_path):
+    own = [{**row, "weights": "mzsr-x2"} for row in timed_rows(mzsr_10=(4, 35))]
+    others = [{**row, "weights": "mzsr-plus-multi"} for row in timed_rows(mzsr_10=(5, 34), blind_0=(1, 33))]
+    files.write_rows(tmp_path / "rows.csv", own + others)
+    (axes,) = charts.time_quality(tmp_path / "rows.csv").axes
+    assert words(axes) == {"MZSR 10", "Blind (multi)"}
+    close(line(axes, "mzsr"), [[4, 35]], 1e-9)
+
+
+def test_the_stored_time_quality_can_be_read():
+    for axes in charts.time_quality(ROOT / "results" / "rows.csv").axes:
+        assert not crossings(axes)
+        dots = [axes.transData.transform(point) for one in axes.lines for point in one.get_xydata()]
+        assert not [text.get_text() for text in axes.texts for dot in dots if labels.extent(text).contains(*dot)]
 
 
 def test_time_quality_leaves_out_what_is_unfinished_or_of_another_device(tmp_path):
