@@ -7,6 +7,8 @@ from pathlib import Path
 
 import nbformat
 
+from mzsr_lib.lessons import folding, reading
+
 EXPLORER = re.compile(r"(Kernel|Degradation|Landscape)Explorer\((.*)\)")
 # The pictures that the two explorers show on their pages: (picture of `datasets.EXAMPLES`, top, left, side in px).
 LIVE = {"Kernel": ("chelsea", 165, 69, 126), "Degradation": ("astronaut", 44, 180, 96)}
@@ -27,9 +29,10 @@ OWN_PICTURE = "## 1 Your picture"
 def prepared(source: str, with_network: bool = True) -> str:
     """Return a notebook, given as the text of its file, made ready for the site.
 
-    The links to the neighbours go, because each page has them at its foot; imports are folded; every stored picture
-    keeps its description; below the stored picture of an explorer stands a place for the live one. Where MZSR adapts
-    to a picture there is a place for the network, too, unless the site is made without it.
+    The links to the neighbours go, because each page has them at its foot; imports are folded, as code that
+    only draws is already; every stored picture keeps its description; below the stored picture of an explorer stands
+    a place for the live one. Where MZSR adapts to a picture there is a place for the network, too, unless the site is
+    made without it.
     """
     notebook = nbformat.reads(source, as_version=4)
     for cell in (notebook.cells[0], notebook.cells[-1]):
@@ -76,8 +79,10 @@ def _invite(cells) -> None:
 def opening(path: Path) -> tuple[str, str, str, str]:
     """Return the title of a notebook, its question, and its first picture: description and address."""
     first = nbformat.read(path, as_version=4).cells[0].source
-    found = re.search(r"^# (.+?)\n.*?^\*\*(.+?)\*\*$.*?!\[(.+?)\]\((.+?)\)", first, re.MULTILINE | re.DOTALL)
-    return found.groups()
+    shown = r'<img src="(.+?)" alt="(.+?)"'
+    found = re.search(rf"^# (.+?)\n.*?^\*\*(.+?)\*\*$.*?{shown}", first, re.MULTILINE | re.DOTALL)
+    title, question, picture, alt = found.groups()
+    return title, question, alt, picture
 
 
 def _without_navigation(source: str) -> str:
@@ -86,18 +91,23 @@ def _without_navigation(source: str) -> str:
 
 
 def _fold(cell) -> None:
-    """Fold a cell that imports and does nothing else."""
-    statements = ast.parse(cell.source).body
+    """Fold a cell that imports and does nothing else, and name what a folded cell has."""
+    statements, tags = ast.parse(cell.source).body, cell.metadata.setdefault("tags", [])
+    what = (
+        "code of the figure" if any(reading.PICTURES & {*output.get("data", {})} for output in cell.outputs) else "code"
+    )
     if statements and all(isinstance(node, ast.Import | ast.ImportFrom) for node in statements):
-        cell.metadata.setdefault("tags", []).append("hide-input")
-        cell.metadata["mystnb"] = {"code_prompt_show": "Show the imports", "code_prompt_hide": "Hide the imports"}
+        tags.append(folding.TAG)
+        what = "imports"
+    if folding.TAG in tags:
+        cell.metadata["mystnb"] = {"code_prompt_show": f"Show the {what}", "code_prompt_hide": f"Hide the {what}"}
 
 
 def _describe(cell) -> None:
     """Hand the description of a stored picture on to the page."""
     for output in cell.outputs:
-        if alt := output.get("metadata", {}).get("image/png", {}).get("alt"):
-            cell.metadata.setdefault("mystnb", {})["image"] = {"alt": alt}
+        for kind in reading.PICTURES & {*output.get("metadata", {})}:
+            cell.metadata.setdefault("mystnb", {})["image"] = {"alt": output["metadata"][kind]["alt"]}
 
 
 def _enliven(cell) -> None:

@@ -1,11 +1,17 @@
-"""What a page says of itself for its readers: how long it takes to read, and each picture in words."""
+"""What a page says of itself for its readers: how long it takes to read, and each picture in words.
+
+What they need not read is folded, see `folding`.
+"""
 
 import re
 
 from nbformat import NotebookNode
 
+from mzsr_lib.lessons import folding
+
 WORDS, LINES = 150, 20  # a minute, of a text that one learns from and of code that one follows
 FIVE = 5  # minutes, to which the time is rounded
+PICTURES = {"image/png", "image/jpeg"}
 SEEN = "**What you saw"
 ENOUGH = 60  # characters of a description, from which on no further sentence is added
 SENTENCE = re.compile(r"(?<=[.!?:]) ")
@@ -26,19 +32,20 @@ def minutes(notebook: NotebookNode) -> int:
 
 
 def prepare(notebook: NotebookNode) -> None:
-    """Write the reading time into a notebook, and a description beside each stored picture.
+    """Write the reading time into a notebook, a description beside each stored picture, and which cells are folded.
 
     A picture is described by the heading it stands under and by the first sentences of what the text then says of it.
     JupyterLab, nbconvert and the site show it to whoever does not see the picture.
     """
+    folding.fold(notebook)
     for cell in notebook.cells[:2]:
         if TIME in cell.source:
             said = READING.sub("", cell.source)
             cell.source = said.replace(TIME, f"{TIME}reading, about {minutes(notebook)} minutes; ")
     for number, cell in enumerate(notebook.cells):
         for output in cell.get("outputs", []):
-            if "image/png" in output.get("data", {}):
-                output.metadata.setdefault("image/png", {})["alt"] = description(notebook.cells, number)
+            for kind in PICTURES & {*output.get("data", {})}:
+                output.metadata.setdefault(kind, {})["alt"] = description(notebook.cells, number)
 
 
 def description(cells: list[NotebookNode], number: int) -> str:
