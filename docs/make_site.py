@@ -33,7 +33,7 @@ TEXTS = (
     "results/tables.md",
     "mzsr_lib/weights/README.md",
 )
-LINK = re.compile(r"(?<=\]\()[^)\s#]+")
+LINK = re.compile(r"""(?<=\]\()[^)\s#]+|(?<=src=")[^"#]+""")
 ROOMS = ("imaging", "mzsr", "models", "training", "methods", "benchmark", "drawing", "lessons", "cli")
 RUNTIME = (
     "https://registry.npmjs.org/onnxruntime-web/-/onnxruntime-web-1.30.0.tgz",

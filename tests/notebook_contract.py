@@ -21,6 +21,8 @@ IGNORE = "nbval-ignore-output"
 STANDS_FOR_SOMETHING = re.compile(r"\[?<[\w. ]+( size | at | object)[^>]*>\]?")  # <Figure size 640x480 ...>
 YES_OR_NO = re.compile(r"(?<!=)\b(True|False)\b")  # a verdict; `antialias=True` is a setting
 HEX = re.compile(r"""["']#[0-9a-fA-F]{3,8}["']""")
+# Markdown alone cannot say how wide a picture is shown.
+PICTURE = re.compile(r'^<img src="([^"]+)" alt="([^"]+)" width="(\d+)">$', re.MULTILINE)
 NEIGHBOURS = r"^previous: (.+) \| next: (.+)$"
 # Titles of which no free page or checked DOI is known.
 WITHOUT_ADDRESS = (
@@ -156,8 +158,8 @@ def _links(path: Path, cells):
 def _first_cell(path: Path, first: str):
     """The question, a picture of our own, and the way to the notebooks before and after."""
     yield re.search(r"^\*\*[^*]+\?\*\*$", first, re.MULTILINE), "The first cell has no **question?** of its own."
-    shown = [target for target in re.findall(r"!\[[^\]]+\]\(([^)\s]+)\)", first) if ":" not in target]
-    yield shown, "The first cell shows no picture of ours, or one without a description."
+    shown = [target for target, _, _ in PICTURE.findall(first) if ":" not in target]
+    yield shown, "The first cell shows no picture of ours, or one without a description and a width."
     order = sorted(path.parent.glob("[0-9][0-9]_*.ipynb"))
     place = order.index(path)
     previous, following = order[max(place - 1, 0) : place], order[place + 1 : place + 2]

@@ -1,16 +1,14 @@
 """A picture that follows the updates: a frame for each, written as an animated PNG that plays for ever."""
 
-import io
 from collections.abc import Sequence
 from pathlib import Path
 
 from matplotlib.figure import Figure
-from PIL import Image
 
 from mzsr_lib.drawing.panels import draw
 from mzsr_lib.drawing.plotting import Crop
 from mzsr_lib.drawing.showcase import cut
-from mzsr_lib.drawing.style import FONT_SIZE, GAP, LINE, Drawing, colour, frame, png, sheet, text
+from mzsr_lib.drawing.style import GAP, LINE, Drawing, colour, frame, heading, sharp, sheet, text
 from mzsr_lib.files import InputError, atomic_path
 from mzsr_lib.imaging import metrics
 from mzsr_lib.imaging.degradation import Degradation
@@ -67,14 +65,13 @@ def _drawn(pictures: dict[str, tuple[Tensor, str, str]]) -> Drawing:
     for place, (title, (picture, caption, name)) in enumerate(pictures.items()):
         left = GAP + place * (SIDE + GAP)
         draw(frame(figure, (left, GAP, SIDE, SIDE)), picture)
-        look = {"fontsize": FONT_SIZE + 1, "weight": "bold"}
-        text(figure, left, GAP + SIDE + 4, title, color=colour(name), **look)
-        text(figure, left, GAP + SIDE + 5 + LINE, caption)
+        heading(figure, left, GAP + SIDE + 3, title, colour(name), SIDE)
+        text(figure, left, GAP + SIDE + 3 + LINE, caption)
     return figure
 
 
 def save(frames: Sequence[Figure], path: str | Path) -> None:
-    """Write frames of one size as an animated PNG that plays for ever, whole or not at all.
+    """Write frames of one size as an animated PNG that plays for ever, whole or not at all; see `style.SHARP`.
 
     Raises
     ------
@@ -83,7 +80,7 @@ def save(frames: Sequence[Figure], path: str | Path) -> None:
     """
     if len(frames) < 2:
         raise InputError(f"An animation needs two frames or more, and {len(frames)} were given: draw more.")
-    pictures = [Image.open(io.BytesIO(png(figure))).convert("RGB") for figure in frames]
+    pictures = [sharp(figure) for figure in frames]
     durations = [FIRST, *[NEXT] * (len(frames) - 2), LAST]
     with atomic_path(path) as temporary:
         pictures[0].save(

@@ -107,8 +107,12 @@ def _check_crop(picture: Images, crop: Crop) -> None:
 
 
 def _fitted(picture: Images, width: int, height: int) -> tuple[int, int]:
-    """Return the largest size (w, h) with the picture's proportions inside (width, height)."""
+    """Return about the largest size (w, h) with the picture's proportions inside (width, height).
+
+    If it is hardly larger than a multiple of the picture it is that multiple: each pixel is then a square again.
+    """
     factor = min(width / picture.shape[-1], height / picture.shape[-2])
+    factor = math.floor(factor) if 1 <= factor < 1.05 * math.floor(factor) else factor
     return round(picture.shape[-1] * factor), round(picture.shape[-2] * factor)
 
 

@@ -13,6 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import to_hex, to_rgb
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from PIL import Image
 
 from mzsr_lib.files import InputError, atomic_path
 from mzsr_lib.methods.catalogue import ENTRIES, INK
@@ -26,7 +27,8 @@ PALE, MARK, QUIET = "#dddddd", "#ffd400", "#767676"
 SERIES = ("#222222", "#c44e00", "#5b8c5a", "#8c6bb1", "#8c6d1f")
 FONT_SIZE = 9.5
 
-DPI = 100  # all sizes are in pixels of the picture
+DPI = 100  # all sizes are in pixels of the picture as it is shown
+SHARP = 2  # pixels of a PNG file for each of them: a page shows it at half its size, sharp on a fine screen too
 GAP, LINE = 12, 17  # between things, and of a line of text
 SUFFIXES = (".png", ".svg")
 
@@ -35,7 +37,9 @@ class Drawing(Figure):
     """A Figure that a notebook shows as a picture."""
 
     def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, object]:
-        return {"image/png": png(self), "text/plain": repr(self)}
+        buffer = io.BytesIO()
+        sharp(self, 1).save(buffer, format="PNG", optimize=True)  # a page keeps it: as few bytes as can be
+        return {"image/png": buffer.getvalue(), "text/plain": repr(self)}
 
 
 def colour(name: str) -> str:
@@ -86,6 +90,9 @@ def png(figure: Figure) -> bytes:
 def save(figure: Figure, path: str | Path) -> None:
     """Write a figure as .png or .svg, whole or not at all; the same figure gives the same bytes.
 
+    A PNG file has `SHARP` pixels a side for each pixel of the figure: pages give the width
+    at which it is shown.
+
     Raises
     ------
     InputError
@@ -96,7 +103,17 @@ def save(figure: Figure, path: str | Path) -> None:
         known = " or ".join(SUFFIXES)
         raise InputError(f"{path} has the ending '{path.suffix}': a figure is written as {known}.")
     with atomic_path(path) as temporary:
-        _write(figure, temporary, path.suffix)
+        if path.suffix == ".png":
+            sharp(figure).save(temporary, format="PNG", optimize=True)
+        else:
+            _write(figure, temporary, path.suffix)
+
+
+def sharp(figure: Figure, times: int = SHARP) -> Image.Image:
+    """Return a figure as a picture with so many pixels a side for each of its own, without transparency."""
+    buffer = io.BytesIO()
+    _write(figure, buffer, ".png", times)
+    return Image.open(buffer).convert("RGB")
 
 
 def save_both(figure: Figure, path: str | Path) -> None:
@@ -105,10 +122,10 @@ def save_both(figure: Figure, path: str | Path) -> None:
         save(figure, f"{path}{suffix}")
 
 
-def _write(figure: Figure, target: Path | io.BytesIO, suffix: str) -> None:
+def _write(figure: Figure, target: Path | io.BytesIO, suffix: str, times: int = 1) -> None:
     unsaid = {"Software": None} if suffix == ".png" else {"Date": None, "Creator": None}
     with matplotlib.rc_context({"svg.hashsalt": "mzsr"}):
-        figure.savefig(target, format=suffix[1:], dpi=DPI, metadata=unsaid, facecolor="white")
+        figure.savefig(target, format=suffix[1:], dpi=DPI * times, metadata=unsaid, facecolor="white")
 
 
 def sheet(width: int, height: int) -> Drawing:

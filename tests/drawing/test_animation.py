@@ -33,7 +33,7 @@ def test_a_frame_for_each_number_of_updates(tmp_path):
     animation.save(frames, tmp_path / "loop.png")
     with Image.open(tmp_path / "loop.png") as opened:
         assert (opened.n_frames, opened.info["loop"]) == (3, 0)
-        width, height = frames[0].get_size_inches() * style.DPI
+        width, height = frames[0].get_size_inches() * style.DPI * style.SHARP
         assert opened.size == (round(width), round(height))
         seen = []
         for number in range(opened.n_frames):

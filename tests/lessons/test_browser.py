@@ -239,7 +239,7 @@ def test_the_first_page_is_whole(page, lab):
     pictures = f"[...document.querySelectorAll('{Live.HERE} .jp-Cell img')]"
     cells = nbformat.read(ROOT / FIRST, as_version=4).cells
     stored = [1 for cell in cells for output in cell.get("outputs", []) if "image/png" in output.get("data", {})]
-    shown = sum(cell.source.count("![") for cell in cells if cell.cell_type == "markdown")
+    shown = sum(cell.source.count("<img ") for cell in cells if cell.cell_type == "markdown")
     page.wait_for_function(f"{pictures}.length >= {len(stored) + shown} && {pictures}.every(img => img.complete)")
     assert page.evaluate(f"{pictures}.filter(img => img.naturalWidth === 0).map(img => img.src)") == []
     assert page.failed == []
