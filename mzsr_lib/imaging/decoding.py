@@ -95,7 +95,7 @@ def decode(source: str | Path | BytesIO, max_pixels: int = MAX_PIXELS) -> Decode
     Parameters
     ----------
     source
-        A file, or what it holds.
+        A file, or what it holds; sentences call that by its attribute `name`, if it has one.
     max_pixels
         The most that are read.
 
@@ -105,7 +105,7 @@ def decode(source: str | Path | BytesIO, max_pixels: int = MAX_PIXELS) -> Decode
         If there is no such file, it is damaged or no picture, it has a colour space other than grey or RGB, values
         outside their range, or more pixels.
     """
-    name = str(source) if isinstance(source, str | Path) else "the standard input"
+    name = str(source) if isinstance(source, str | Path) else getattr(source, "name", "the standard input")
     if isinstance(source, str | Path):
         _check_file(Path(source))
     try:
