@@ -32,7 +32,9 @@ Init = Annotated[
     arg(metavar="NAME|FILE|none", help="Weights to start from: shipped ones, a file, a checkpoint, or none (random)."),
 ]
 Model = Annotated[
-    Literal["mzsr", "mzsr-plus", "mzsr-x3", "mzsr-x4", "mzsr-plus-multi", "unfolded", "photo", "estimator"],
+    Literal[
+        "mzsr", "mzsr-plus", "mzsr-x3", "mzsr-x4", "mzsr-plus-multi", "unfolded", "unfolded-x4", "photo", "estimator"
+    ],
     arg(help="The paper's model or a kernel-aware one, for scale 2, 3, 4 or several; or what photographs need."),
 ]
 Budget = Annotated[Literal["cpu", "gpu"], arg(help="The settings of the shipped weights, or longer ones for a GPU.")]

@@ -151,7 +151,7 @@ def pretrain_fine() -> PretrainConfig:
         patch=144,
         batch=4,
         clip=0.1,
-        steps=12_000,
+        steps=8_000,
     )
 
 

@@ -19,7 +19,7 @@ from mzsr_lib.training import checkpoints, presets
 from mzsr_lib.training.stages import meta_train, pretrain
 
 DATA = ("bsds500-train", "bsds500-test")
-MODELS = ("mzsr", "mzsr-plus", "mzsr-x3", "mzsr-x4", "mzsr-plus-multi", "unfolded", "photo", "estimator")
+MODELS = ("mzsr", "mzsr-plus", "mzsr-x3", "mzsr-x4", "mzsr-plus-multi", "unfolded", "unfolded-x4", "photo", "estimator")
 BUDGETS = ("cpu", "gpu")
 
 
@@ -67,8 +67,8 @@ def recipe(model: str, budget: str) -> Recipe:
     model
         ``"mzsr"``, the paper's, or ``"mzsr-plus"``, with the kernel-aware input, both for scale 2; ``"mzsr-x3"`` and
         ``"mzsr-x4"``, the paper's for scales 3 and 4; ``"mzsr-plus-multi"``, kernel-aware for scales 2 to 4;
-        ``"unfolded"``, told a kernel of any shape and the noise; ``"photo"``, for photographs of which nothing is
-        known, and ``"estimator"``, which guesses what it is told.
+        ``"unfolded"`` and ``"unfolded-x4"``, told a kernel of any shape and the noise; ``"photo"``, for photographs of
+        which nothing is known, and ``"estimator"``, which guesses what it is told.
     budget
         ``"cpu"``, that of the shipped weights: one or two cores that multiply bfloat16; or ``"gpu"``.
 
@@ -91,6 +91,7 @@ def _gpu_pretrain(config: PretrainConfig, batch: int, patch: int) -> PretrainCon
 _FIRST = Stage("pretrain", presets.pretrain_cpu())
 _GPU_FIRST = Stage("pretrain", _gpu_pretrain(presets.pretrain_cpu(), 32, 96))
 _GPU_PLUS = Stage("plus", _gpu_pretrain(presets.pretrain_plus(), 16, 128))
+_GPU_KNOWN = Stage("known", _gpu_pretrain(presets.pretrain_known(), 32, 128))
 _GPU_META = MetaTrainConfig(decay="cosine", ema=0.999, warm_up=100)
 _NOT_RUN = "Not measured: nobody has run it yet."
 _MZSR = (
@@ -136,7 +137,18 @@ _RECIPES = {
         (Stage("photo", presets.pretrain_photo()), Stage("known", presets.pretrain_known())),
         "The shipped weights: 76 and 82 minutes of one core, in more parts: see the model card.",
     ),
-    ("unfolded", "gpu"): Recipe((Stage("known", _gpu_pretrain(presets.pretrain_known(), 32, 128)),), _NOT_RUN),
+    ("unfolded-x4", "cpu"): Recipe(
+        (
+            Stage("photo", presets.pretrain_photo()),
+            Stage("known", presets.pretrain_known()),
+            Stage("fine", presets.pretrain_fine()),
+        ),
+        "The shipped weights: those for scale 2, then about 80 minutes of one core: see the model card.",
+    ),
+    ("unfolded", "gpu"): Recipe((_GPU_KNOWN,), _NOT_RUN),
+    ("unfolded-x4", "gpu"): Recipe(
+        (_GPU_KNOWN, Stage("fine", _gpu_pretrain(presets.pretrain_fine(), 32, 192))), _NOT_RUN
+    ),
     ("photo", "gpu"): Recipe((Stage("photo", _gpu_pretrain(presets.pretrain_photo(), 32, 128)),), _NOT_RUN),
     ("estimator", "gpu"): Recipe((Stage("estimator", _gpu_pretrain(presets.pretrain_estimator(), 32, 256)),), _NOT_RUN),
     ("mzsr", "gpu"): Recipe(
