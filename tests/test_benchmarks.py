@@ -36,6 +36,7 @@ TINY = {
     "memory": ("OUTPUT --megapixels 0.01 --methods bicubic", 1),
     "told_wrong": ("OUTPUT --data FOLDER --images 1 --size 48", 3 * 5 * 2),
     "network_input": ("OUTPUT --runs RUNS --data FOLDER --times 2 --patch 16 --kernels g2.0d", None),
+    "photo_updates": ("OUTPUT --data FOLDER --every 9 --size 48 --treatments area", 1 + 2),
     "photos": ("OUTPUT --data FOLDER --every 9 --size 48 --methods bicubic blind --treatments area 'motion 7'", 4),
     "plus_options": ("OUTPUT --weights mzsr-plus-x2 --data FOLDER --size 48 --only 'one pass'", 5),
     "specialists": (
