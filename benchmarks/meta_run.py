@@ -3,7 +3,7 @@
     python benchmarks/meta_run.py results/meta_run --run training-runs/meta-run --data bsds500-train bsds500-test
 
 The run is stopped at each checkpoint and continued, which changes nothing of it; the checkpoints stay in `--run`, so
-that what is there is not trained again. With the averaged weights of each, held-out photographs are scored, and a
+that what is there is not trained again, nor measured again. With the averaged weights of each, held-out photographs are scored, and a
 picture of scikit-image is super-resolved, so that a part of it may be kept with the project.
 """
 
@@ -12,7 +12,7 @@ import datetime
 import itertools
 import math
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -41,16 +41,16 @@ SIDE = 160  # px: the middle of each held-out photograph, as the training loop t
 
 def trained(
     config: MetaTrainConfig, steps: Sequence[int], folder: Path, pictures: photographs.Pictures, init: str
-) -> dict[int, Path]:
-    """Train up to each step in turn, and return a copy of the checkpoint at each, by step."""
-    kept = {step: folder / f"at-{step:04d}.pt" for step in steps}
-    for step, path in kept.items():
+) -> Iterator[tuple[int, Path]]:
+    """Train up to each step in turn, and yield it with a copy of the checkpoint there."""
+    for step in steps:
+        path = folder / f"at-{step:04d}.pt"
         if not path.exists():
             more = step - checkpoints.step_of(folder / "checkpoint.pt")
             stages.meta_train(config, [], folder, max_steps=more, init=init, pictures=pictures)
             with files.atomic_path(path) as temporary:
                 shutil.copyfile(folder / "checkpoint.pt", temporary)
-    return kept
+        yield step, path
 
 
 def held_out(config: MetaTrainConfig, loaded: weights.Weights, pictures: photographs.Pictures) -> dict[str, float]:
@@ -98,22 +98,20 @@ def main() -> None:
     files.check_writable(arguments.output / meta_run.TABLE)
     config = replace(RUN, patch=arguments.patch, query_patch=arguments.patch // 2, validate_every=RUN.steps)
     pictures = photographs.read_pictures([sweeps.folders([name])[name] for name in arguments.data])
-    camera = from_setting(kernel_files.parse(arguments.kernel))
-    hr, rows = showcase.cut(datasets.example(PICTURE), WINDOW), []
+    camera, hr = from_setting(kernel_files.parse(arguments.kernel)), showcase.cut(datasets.example(PICTURE), WINDOW)
     picture_files.save(arguments.output / meta_run.TRUTH, showcase.cut(hr, PART))
-    facts = {
-        "picture": PICTURE,
-        "kernel": arguments.kernel,
-        "init": arguments.init,
-        "seed": config.seed,
-        "device": "cpu",
-    }
-    facts |= {"commit": files.git_commit(), "date": datetime.date.today().isoformat()}
-    for step, path in trained(config, arguments.checkpoints, arguments.run, pictures, arguments.init).items():
+    table, asked = arguments.output / meta_run.TABLE, {"picture": PICTURE, "kernel": arguments.kernel}
+    rows = files.read_rows(table) if table.exists() else []
+    for step, path in trained(config, arguments.checkpoints, arguments.run, pictures, arguments.init):
+        cell = {"step": str(step), **asked, "checkpoint_hash": datasets.fingerprint(path)[:12]}
+        if any(cell.items() <= row.items() for row in rows):
+            continue
         loaded = checkpoints.weights_in(path, {})
         scores = held_out(config, loaded, pictures) | measured(arguments.output, step, loaded, hr, camera)
-        rows.append({"step": step, **scores, **facts})
-        files.write_rows(arguments.output / meta_run.TABLE, rows)
+        facts = {"init": arguments.init, "seed": config.seed, "device": "cpu", "commit": files.git_commit()}
+        row = cell | scores | facts | {"date": datetime.date.today().isoformat()}
+        rows = sorted([*(old for old in rows if old["step"] != str(step)), row], key=lambda kept: int(kept["step"]))
+        files.write_rows(table, rows)
 
 
 if __name__ == "__main__":

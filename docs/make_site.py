@@ -67,6 +67,7 @@ def lay_out(source: Path) -> None:
     for name, (picture, top, left, side) in pages.sample_files().items():
         cut = datasets.example(picture)[..., top : top + side, left : left + side]
         picture_files.write(static / "live" / name, picture_files.Picture(cut))
+    shutil.copytree(pages.RUN, static / "live" / "meta_run", ignore=shutil.ignore_patterns("*.csv"))
     live = network(static)
     index = (source / "index.md").read_text()
     (source / "index.md").write_text(

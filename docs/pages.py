@@ -1,15 +1,19 @@
 """A notebook as the site shows it: the same text and the same stored outputs, with what only a page has."""
 
 import ast
+import html
 import json
 import re
 from pathlib import Path
+from typing import Any
 
 import nbformat
 
-from mzsr_lib.lessons import folding, reading
+from mzsr_lib.drawing import style
+from mzsr_lib.lessons import folding, meta_run, reading
 
-EXPLORER = re.compile(r"(Kernel|Degradation|Landscape)Explorer\((.*)\)")
+EXPLORER = re.compile(r"(Kernel|Degradation|Landscape|MetaRun)Explorer\((.*)\)")
+RUN = Path(__file__).resolve().parents[1] / "results" / "meta_run"  # what the explorer of page 07 shows
 # The pictures that the two explorers show on their pages: (picture of `datasets.EXAMPLES`, top, left, side in px).
 LIVE = {"Kernel": ("chelsea", 165, 69, 126), "Degradation": ("astronaut", 44, 180, 96)}
 # Those on which MZSR runs in the page: what a reader is asked, and (picture, top, left), of which SIDE px are taken.
@@ -57,6 +61,31 @@ def sample_files() -> dict[str, tuple[str, int, int, int]]:
     """Return every picture that something live shows by its file's name: (picture, top, left, side)."""
     cuts = {f"{name}.png": (name, top, left, side) for name, top, left, side in LIVE.values()}
     return cuts | {_file_name(title): (*place, SIDE) for title, place in SAMPLES.items()}
+
+
+def run_shown(address: str) -> dict[str, Any]:
+    """Return what the explorer of a run shows in a page, with the address of the folder of its pictures."""
+    run = meta_run.read(RUN)
+    curves = [
+        {
+            "title": meta_run.title(n),
+            "colour": shade,
+            "marker": meta_run.MARKERS[n],
+            "scores": [there.held_out[n] for there in run.checkpoints],
+        }
+        for n, shade in meta_run.COLOURS.items()
+    ]
+    names = [[f"{address}/{meta_run.picture_name(step, n)}" for n in meta_run.UPDATES] for step in run.steps]
+    return {
+        "steps": run.steps,
+        "curves": curves,
+        "blind": {"psnr": run.blind, "colour": style.colour("blind")},
+        "titles": [meta_run.title(n) for n in meta_run.UPDATES],
+        "psnr": [[there.psnr[n] for n in meta_run.UPDATES] for there in run.checkpoints],
+        "pictures": names,
+        "truth": f"{address}/{meta_run.TRUTH}",
+        "sentences": [meta_run.sentence(run, number) for number in range(len(run.steps))],
+    }
 
 
 def _file_name(title: str) -> str:
@@ -118,7 +147,9 @@ def _enliven(cell) -> None:
             state = {name: ast.literal_eval(value) for name, value in re.findall(r"(\w+)=([^,]+)", arguments)}
             if kind in LIVE:
                 state["picture"] = f"../_static/live/{LIVE[kind][0]}.png"
-            described = json.dumps(state).replace('"', "&quot;")
+            elif kind == "MetaRun":
+                state |= run_shown("../_static/live/meta_run")
+            described = html.escape(json.dumps(state))
             place = f'<div class="live" data-kind="{kind.lower()}" data-start="{described}"></div>'
             live = {"text/html": place, "text/plain": "the same, live"}
             cell.outputs.append(nbformat.v4.new_output("display_data", live))

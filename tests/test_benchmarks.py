@@ -35,6 +35,7 @@ TINY = {
     "kernel_error": ("OUTPUT --data mine --every 5 --size 48 --methods bicubic tikhonov", 2 * (1 + 11 + 1 + 7)),
     "memory": ("OUTPUT --megapixels 0.01 --methods bicubic", 1),
     "told_wrong": ("OUTPUT --data FOLDER --images 1 --size 48", 3 * 5 * 2),
+    "meta_run": ("RUNS --run RUNS --data mine --checkpoints 1 --patch 48", None),
     "network_input": ("OUTPUT --runs RUNS --data FOLDER --times 2 --patch 16 --kernels g2.0d", None),
     "photo_updates": ("OUTPUT --data FOLDER --every 9 --size 48 --treatments area", 1 + 2),
     "photos": ("OUTPUT --data FOLDER --every 9 --size 48 --methods bicubic blind --treatments area 'motion 7'", 4),

@@ -17,26 +17,36 @@ export function make(name, attributes = {}, ...children) {
   return found;
 }
 
-/** A labelled slider or choice; `moved` is told its name whenever a reader changes it. */
+/**
+ * A labelled slider or choice; `moved` is told its name whenever a reader changes it.
+ *
+ * A slider goes over a range, or over the places of a list of values. `read` and `set` are in what it stands for.
+ */
 export function control(name, description, value, moved) {
   const id = `live-${name}-${Math.random().toString(36).slice(2)}`;
-  const label = make("label", { for: id }, description.label);
-  let input, shown = [];
-  if (description.options) {
-    input = make("select", { id }, ...description.options.map((option) => make("option", {}, option)));
-    input.value = value;
+  const label = make("label", { for: id }, description.label), { options, values, hint } = description;
+  let input, shown = [], read = () => Number(input.value), set = (wanted) => { input.value = wanted; };
+  if (options) {
+    input = make("select", { id }, ...options.map((option) => make("option", {}, option)));
+    read = () => input.value;
   } else {
-    const { min, max, step, hint, digits } = description;
+    const { min, max, step, digits } = values ? { min: 0, max: values.length - 1, step: 1, digits: 0 } : description;
     input = make("input", { id, type: "range", min, max, step, title: hint });
-    input.value = value;
+    if (values) {
+      read = () => values[Number(input.value)];
+      set = (wanted) => { input.value = values.indexOf(wanted); };
+    }
     const output = make("output", { for: id });
-    const show = () => { output.textContent = Number(input.value).toFixed(digits); };
-    input.addEventListener("shown", show);
-    show();
+    input.addEventListener("shown", () => {
+      output.textContent = read().toFixed(digits);
+      if (values) input.setAttribute("aria-valuetext", output.textContent);
+    });
     shown = [output];
   }
+  set(value);
+  input.dispatchEvent(new Event("shown"));
   input.addEventListener("input", () => moved(name));
-  return { input, row: make("div", { class: "live-control" }, label, input, ...shown) };
+  return { input, read, set, row: make("div", { class: "live-control" }, label, input, ...shown) };
 }
 
 export function draw(canvas, channels) {

@@ -1,7 +1,9 @@
-// The explorers of pages 02 and 03, live: sliders, a sentence, pictures. What they compute is in imaging.js.
+// The explorers of pages 02, 03, 06 and 07, live: sliders, a sentence, pictures. What they compute is in imaging.js and
+// meta-run.js.
 
 import { KERNEL, LARGEST_KERNEL, control, draw, load, make } from "./controls.js";
 import * as imaging from "./imaging.js";
+import { exploreRun, loadRun } from "./meta-run.js";
 
 const CAMERA = {
   ...KERNEL,
@@ -173,6 +175,7 @@ const KINDS = {
   kernel: { controls: KERNEL, explore: exploreKernel },
   degradation: { controls: CAMERA, explore: exploreDegradation },
   landscape: { controls: LANDSCAPE, explore: exploreLandscape, pick: pickStart },
+  metarun: { explore: exploreRun, prepare: loadRun },
 };
 
 /** A kernel on a grid of 21 x 21 px, from black for 0 to white for its largest value; grey where it does not reach. */
@@ -200,14 +203,23 @@ function outline(state) {
 
 /** Build an explorer in its place, and take away the stored picture above it. */
 async function start(place) {
-  const { controls, explore, pick } = KINDS[place.dataset.kind], given = JSON.parse(place.dataset.start);
-  const hr = given.picture ? await load(given.picture) : null, state = { ...given };
+  const { explore, pick, prepare } = KINDS[place.dataset.kind], given = JSON.parse(place.dataset.start);
+  let hr;
+  try {
+    hr = prepare ? await prepare(given) : given.picture ? await load(given.picture) : null;
+  } catch (error) {
+    place.append(make("p", { role: "status", class: "live-status" }, `The pictures of this explorer cannot be loaded (${error.message}).`));
+    place.dataset.ready = "yes";
+    return;
+  }
+  const controls = KINDS[place.dataset.kind].controls ?? hr.controls, state = { ...given };
   const status = make("p", { role: "status", class: "live-status" });
-  const panels = make("div", { class: "live-panels" });
+  const panels = make("div", { class: "live-panels" }), chart = make("div", { class: "live-chart" });
   const inputs = {};
 
   const show = () => {
     const found = explore(hr, state);
+    found.chart?.(chart);
     found.panels.forEach((panel, number) => {
       const figure = panels.children[number] ?? panels.appendChild(make("figure", {}, make("div"), make("figcaption")));
       const [frame, caption] = figure.children;
@@ -221,17 +233,18 @@ async function start(place) {
       }
       canvas.setAttribute("aria-label", `${panel.title}: ${panel.line}`);
       caption.replaceChildren(make("strong", {}, panel.title), make("span", {}, panel.line));
+      if (panel.colour) caption.style.borderTop = `3px solid ${panel.colour}`;
     });
     status.textContent = found.sentence;
   };
   let asked = false;
   const moved = (name) => {
-    for (const [key, { input }] of Object.entries(inputs)) state[key] = controls[key].options ? input.value : Number(input.value);
+    for (const [key, { read }] of Object.entries(inputs)) state[key] = read();
     // The axis that is moved takes the other along, so that lambda1 stays the larger one.
     if (name === "lambda1") state.lambda2 = Math.min(state.lambda1, state.lambda2);
     if (name === "lambda2") state.lambda1 = Math.max(state.lambda1, state.lambda2);
-    for (const [key, { input }] of Object.entries(inputs)) {
-      input.value = state[key];
+    for (const [key, { input, set }] of Object.entries(inputs)) {
+      set(state[key]);
       input.dispatchEvent(new Event("shown"));
     }
     if (asked) return;
@@ -244,7 +257,9 @@ async function start(place) {
     inputs[name] = control(name, description, state[name], moved);
     rows.append(inputs[name].row);
   }
+  place.append(rows, status, chart, panels);
   show();
+  if (chart.children.length) new ResizeObserver(() => requestAnimationFrame(show)).observe(place);
   if (pick) {
     panels.addEventListener("pointermove", (event) => event.buttons && picked(event));
     panels.addEventListener("pointerdown", (event) => picked(event));
@@ -255,7 +270,6 @@ async function start(place) {
     for (const [name, value] of Object.entries(pick((clientX - left) / width, (clientY - top) / height))) inputs[name].input.value = value;
     moved("pointer");
   }
-  place.append(rows, status, panels);
   place.closest(".cell_output")?.querySelectorAll("img").forEach((image) => image.remove());
   place.dataset.ready = "yes";
 }

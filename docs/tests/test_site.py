@@ -25,6 +25,7 @@ from mzsr_lib.benchmark import datasets
 from mzsr_lib.imaging import degradation, kernels, metrics, resize, restoration
 from mzsr_lib.lessons import explorers
 from mzsr_lib.lessons.landscape import LandscapeExplorer
+from mzsr_lib.lessons.meta_run import MetaRunExplorer
 
 ROOT = Path(__file__).resolve().parents[2]
 LIVE = runpy.run_path(ROOT / "docs" / "pages.py")["LIVE"]
@@ -127,7 +128,7 @@ def test_code_in_the_lessons_leads_into_the_reference():
 
 
 @each_theme
-@pytest.mark.parametrize("name", ["index", "notebooks/03_degradation", "api/models"])
+@pytest.mark.parametrize("name", ["index", "notebooks/03_degradation", "notebooks/07_meta_training", "api/models"])
 def test_axe_finds_no_serious_fault(name, theme, browser, address):
     axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe is not installed: make site-test")
     page = visit(browser, address, name, theme)
@@ -283,6 +284,30 @@ def test_the_landscape_follows_keyboard_and_pointer(browser, address):
     page.evaluate("new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
     picked = LandscapeExplorer(*bowls(), **start | {"theta1": 0.0, "theta2": 0.7, "alpha": 0.35, "steps": 3})
     assert message.inner_text() == picked.message
+    assert page.wrong == []
+
+
+@each_theme
+def test_the_run_follows_the_keyboard(theme, browser, address):
+    page = visit(browser, address, "notebooks/07_meta_training", theme)
+    stored, slider = ROOT / "results" / "meta_run", page.get_by_role("slider", name="outer updates")
+    same = MetaRunExplorer(stored, int(slider.get_attribute("aria-valuetext")))
+    slider.focus()
+    for key in ("Home", *["ArrowRight"] * (len(same.run.steps) - 1)):
+        page.keyboard.press(key)
+        page.evaluate("new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
+        step = int(page.locator(".live output").inner_text())
+        same.controls["step"].value = step
+        assert page.locator(".live-status").inner_text() == same.message
+        lines = page.locator(".live figcaption span").all_inner_texts()
+        assert lines[:-1] == [f"{psnr:.2f} dB" for psnr in same.shown.psnr.values()]
+        drawn = page.locator(".live canvas").evaluate_all("all => all.map(canvas => canvas.toDataURL())")
+        for found, expected in zip(drawn, [*same.shown.pictures.values(), same.run.truth], strict=True):
+            assert np.abs(pixels(found) - (expected[0].permute(1, 2, 0) * 255).numpy()).max() < 0.5
+        curves = page.get_by_role("img", name=f"here at {step}: ")
+        scores = [float(psnr) for psnr in re.findall(r"([\d.]+) dB", curves.get_attribute("aria-label"))]
+        assert scores == pytest.approx(list(same.shown.held_out.values()), abs=0.051)
+    assert step == same.run.steps[-1]
     assert page.wrong == []
 
 

@@ -31,12 +31,14 @@ class Panel:
         (left, top, width, height) of the picture in px of the figure; the two lines stand below.
     title
         Of a method: a line in its colour joins it to the picture, see `style.colour`.
+    shade
+        Another colour of that line.
     """
 
-    def __init__(self, figure: Drawing, box: Box, title: str):
+    def __init__(self, figure: Drawing, box: Box, title: str, shade: str | None = None):
         left, top, _, height = box
         self.axes = style.frame(figure, box)
-        style.heading(figure, left, top + height + 2, title, style.colour(title), box[2])
+        style.heading(figure, left, top + height + 2, title, shade or style.colour(title), box[2])
         style.text(figure, left, top + height + 2 + LINE, "")
         self.title, self.line = figure.texts[-2:]
         place = {"extent": (0, 1, 1, 0), "aspect": "auto", "interpolation": "nearest"}
