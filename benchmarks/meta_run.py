@@ -3,8 +3,8 @@
     python benchmarks/meta_run.py results/meta_run --run training-runs/meta-run --data bsds500-train bsds500-test
 
 The run is stopped at each checkpoint and continued, which changes nothing of it; the checkpoints stay in `--run`, so
-that what is there is not trained again, nor measured again. With the averaged weights of each, held-out photographs are scored, and a
-picture of scikit-image is super-resolved, so that a part of it may be kept with the project.
+that what is there is not trained again, nor measured again. With the averaged weights of each, held-out photographs
+are scored, and a picture of scikit-image is super-resolved, so that a part of it may be kept with the project.
 """
 
 import argparse
