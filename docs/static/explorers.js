@@ -233,7 +233,7 @@ async function start(place) {
       }
       canvas.setAttribute("aria-label", `${panel.title}: ${panel.line}`);
       caption.replaceChildren(make("strong", {}, panel.title), make("span", {}, panel.line));
-      if (panel.colour) caption.style.borderTop = `3px solid ${panel.colour}`;
+      if (panel.shade) caption.style.borderTop = `3px solid ${panel.shade}`;
     });
     status.textContent = found.sentence;
   };

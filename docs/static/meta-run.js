@@ -15,15 +15,17 @@ export async function loadRun(given) {
 
 export function exploreRun(run, { step }) {
   const number = run.steps.indexOf(step), { height, width } = run.truth[0];
+  // What is ink on the white ground of the chart is the page's own colour for words below a picture.
+  const shade = ({ colour }) => (colour === INK ? "currentColor" : colour);
   const shown = run.titles.map((title, i) => ({
     title,
-    colour: run.curves[run.curves.findIndex((curve) => curve.title === title)].colour,
+    shade: shade(run.curves.find((curve) => curve.title === title)),
     picture: run.pictures[number][i],
     line: `${run.psnr[number][i].toFixed(2)} dB`,
   }));
   return {
     chart: (room) => drawCurves(room, run, number),
-    panels: [...shown, { title: "truth", picture: run.truth, line: `${width} x ${height} px` }],
+    panels: [...shown, { title: "truth", shade: "transparent", picture: run.truth, line: `${width} x ${height} px` }],
     sentence: run.sentences[number],
   };
 }
@@ -42,7 +44,7 @@ export function ticks(low, high, parts) {
   const rough = (high - low) / parts, power = 10 ** Math.floor(Math.log10(rough));
   const step = power * [1, 2, 5, 10].find((factor) => factor * power >= rough);
   const first = Math.ceil(low / step - 1e-9), last = Math.floor(high / step + 1e-9);
-  return Array.from({ length: last - first + 1 }, (_, i) => (first + i) * step);
+  return Array.from({ length: last - first + 1 }, (_, i) => Number(((first + i) * step).toFixed(6)));
 }
 
 /** The curves as an SVG that fills the width of its room, with a mark at one checkpoint. */

@@ -127,7 +127,7 @@ def sentence(run: MetaRun, number: int) -> str:
     against = [_against(psnr, run.blind) for psnr in (start, one, ten)]
     return (
         f"After {here.step} outer updates, on the held-out photographs: the start alone is {against[0]} the blind "
-        f"network, one inner update {against[1]}, ten {against[2]}. Ten inner updates bring {ten - start:.1f} dB."
+        f"network, one inner update {against[1]} it, ten {against[2]} it. Ten inner updates bring {ten - start:.1f} dB."
     )
 
 

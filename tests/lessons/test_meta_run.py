@@ -70,7 +70,7 @@ def test_the_sentence_says_what_is_above_and_what_below(folder):
     explorer = MetaRunExplorer(folder, 10)
     assert explorer.message == (
         "After 10 outer updates, on the held-out photographs: the start alone is 2.0 dB below the blind network, "
-        "one inner update 1.5 dB below, ten 3.0 dB above. Ten inner updates bring 5.0 dB."
+        "one inner update 1.5 dB below it, ten 3.0 dB above it. Ten inner updates bring 5.0 dB."
     )
     explorer.controls["step"].value = 0
     assert explorer.message.startswith("Before training, the start is the blind network (30.0 dB on the held-out")
