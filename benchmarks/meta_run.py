@@ -88,7 +88,7 @@ def main() -> None:
     parser.add_argument("output", type=Path, help="folder of the table and the pictures")
     parser.add_argument("--run", type=Path, required=True, help="folder of the run and its checkpoints")
     parser.add_argument("--data", nargs="+", required=True, help="folders of photographs, or names in MZSR_DATA")
-    parser.add_argument("--checkpoints", type=int, nargs="+", default=CHECKPOINTS, help="outer updates")
+    parser.add_argument("--checkpoints", type=int, nargs="+", default=CHECKPOINTS, help="outer steps")
     parser.add_argument("--init", default="blind-x2")
     parser.add_argument("--kernel", default="gani_d")
     parser.add_argument("--patch", type=int, default=RUN.patch, help="px: of an episode; the query has half of it")

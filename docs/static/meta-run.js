@@ -9,7 +9,7 @@ const MARGIN = { left: 46, right: 10, top: 8, bottom: 40 };
 /** What the explorer needs of a run: the slider, whose places are the checkpoints, and the pictures. */
 export async function loadRun(given) {
   const pictures = await Promise.all(given.pictures.map((row) => Promise.all(row.map(load))));
-  const step = { label: "outer updates", hint: "a checkpoint of the run", values: given.steps };
+  const step = { label: "outer steps", hint: "a checkpoint of the run", values: given.steps };
   return { ...given, pictures, truth: await load(given.truth), controls: { step } };
 }
 
@@ -61,7 +61,7 @@ function drawCurves(room, { steps, curves, blind }, number) {
       line(MARGIN.left, y(psnr), right, y(psnr), `stroke="${PALE}"`) + word(MARGIN.left - 6, y(psnr) + 4, psnr, 'text-anchor="end"')),
     ...ticks(0, last, width < 480 ? 4 : 7).map((step) => word(x(step), floor + 16, step, 'text-anchor="middle"')),
     line(MARGIN.left, floor, right, floor, `stroke="${INK}"`),
-    word(MARGIN.left + inner / 2, HEIGHT - 6, "outer updates", 'text-anchor="middle"'),
+    word(MARGIN.left + inner / 2, HEIGHT - 6, "outer steps", 'text-anchor="middle"'),
     line(MARGIN.left, y(blind.psnr), right, y(blind.psnr), `stroke="${blind.colour}" stroke-width="2" ${DASHES}`),
     line(mark, MARGIN.top, mark, floor, `stroke="${INK}" class="mark"`),
     ...curves.map(({ scores: values, colour, marker }) => {
@@ -72,7 +72,7 @@ function drawCurves(room, { steps, curves, blind }, number) {
   ];
   const described = curves.map((curve) => `${curve.title} ${curve.scores[number].toFixed(1)} dB`).join(", ");
   room.innerHTML = `<svg viewBox="0 0 ${width} ${HEIGHT}" width="${width}" height="${HEIGHT}" role="img" ` +
-    `aria-label="Held-out PSNR by outer updates, here at ${steps[number]}: ${described}">${parts.join("")}</svg>`;
+    `aria-label="Held-out PSNR by outer steps, here at ${steps[number]}: ${described}">${parts.join("")}</svg>`;
   const key = (title, colour, marker, dashes = "") =>
     `<span><svg width="26" height="12" aria-hidden="true"><line x2="26" y1="6" y2="6" stroke="${colour}" stroke-width="2" ${dashes}/>` +
     `${marker ? point(marker, 13, 6, 3.5, `fill="${colour}"`) : ""}</svg> ${title}</span>`;

@@ -290,7 +290,7 @@ def test_the_landscape_follows_keyboard_and_pointer(browser, address):
 @each_theme
 def test_the_run_follows_the_keyboard(theme, browser, address):
     page = visit(browser, address, "notebooks/07_meta_training", theme)
-    stored, slider = ROOT / "results" / "meta_run", page.get_by_role("slider", name="outer updates")
+    stored, slider = ROOT / "results" / "meta_run", page.get_by_role("slider", name="outer steps")
     same = MetaRunExplorer(stored, int(slider.get_attribute("aria-valuetext")))
     slider.focus()
     for key in ("Home", *["ArrowRight"] * (len(same.run.steps) - 1)):

@@ -18,7 +18,7 @@ from mzsr_lib.lessons.sliders import HALF, LABEL, Explorer
 from mzsr_lib.shapes import Images
 
 TABLE, TRUTH = "run.csv", "truth.png"
-SCORED, UPDATES = (0, 1, 3, 10), (0, 1, 10)  # inner updates: of the curves, and of the pictures
+SCORED, UPDATES = (0, 1, 3, 10), (0, 1, 10)  # updates: of the curves, and of the pictures
 SIDE, CHART = 160, 260  # px: of a picture, and the height of the curves
 # The start is ink, and what updates make of it the method's colour, never so pale that a line is lost.
 COLOURS = dict(zip(SCORED, (INK, *style.tints("mzsr", 8)[-3:]), strict=True))
@@ -27,29 +27,29 @@ SAME = 0.05  # dB: what is nearer than this is called the same
 
 
 def picture_name(step: int, updates: int) -> str:
-    """Return the name of the picture at a checkpoint (outer updates) after so many inner updates."""
+    """Return the name of the picture at a checkpoint (outer steps) after so many updates."""
     return f"outer-{step:04d}-inner-{updates:02d}.png"
 
 
 def title(updates: int) -> str:
-    """Return what a curve or a picture after so many inner updates is called."""
-    return f"{updates} inner update{'s' * (updates != 1)}"
+    """Return what a curve or a picture after so many updates is called."""
+    return f"{updates} update{'s' * (updates != 1)}"
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """What the averaged weights do after some outer updates.
+    """What the averaged weights do after some outer steps.
 
     Attributes
     ----------
     step
-        Outer updates.
+        Outer steps.
     held_out
-        Mean PSNR (dB) of the held-out photographs by inner updates, `SCORED`.
+        Mean PSNR (dB) of the held-out photographs by updates, `SCORED`.
     psnr
-        PSNR (dB) of the pictures, by inner updates, `UPDATES`.
+        PSNR (dB) of the pictures, by updates, `UPDATES`.
     pictures
-        (1, 3, H, W) in [0, 1], by inner updates, `UPDATES`.
+        (1, 3, H, W) in [0, 1], by updates, `UPDATES`.
     """
 
     step: int
@@ -67,7 +67,7 @@ class MetaRun:
 
     @property
     def steps(self) -> list[int]:
-        """The outer updates of the checkpoints."""
+        """The outer steps of the checkpoints."""
         return [checkpoint.step for checkpoint in self.checkpoints]
 
     @property
@@ -122,12 +122,12 @@ def sentence(run: MetaRun, number: int) -> str:
     if not number:
         return (
             f"Before training, the start is the blind network ({run.blind:.1f} dB on the held-out photographs): ten "
-            f"inner updates change it by {ten - start:+.2f} dB."
+            f"updates change it by {ten - start:+.2f} dB."
         )
     against = [_against(psnr, run.blind) for psnr in (start, one, ten)]
     return (
-        f"After {here.step} outer updates, on the held-out photographs: the start alone is {against[0]} the blind "
-        f"network, one inner update {against[1]} it, ten {against[2]} it. Ten inner updates bring {ten - start:.1f} dB."
+        f"After {here.step} outer steps, on the held-out photographs: the start alone is {against[0]} the blind "
+        f"network, one update {against[1]} it, ten {against[2]} it. Ten updates bring {ten - start:.1f} dB."
     )
 
 
@@ -139,7 +139,7 @@ def _against(psnr: float, blind: float) -> str:
 
 
 class MetaRunExplorer(Explorer):
-    """Outer updates -> the curve of a run with a mark there, and a picture after 0, 1 and 10 inner updates.
+    """Outer steps -> the curve of a run with a mark there, and a picture after 0, 1 and 10 updates.
 
     Where the run cannot be read it is one sentence and has no slider.
 
@@ -148,7 +148,7 @@ class MetaRunExplorer(Explorer):
     folder
         What benchmarks/meta_run.py wrote, see `read`.
     step
-        The checkpoint it begins with, in outer updates; by default the last one.
+        The checkpoint it begins with, in outer steps; by default the last one.
 
     Attributes
     ----------
@@ -197,7 +197,7 @@ def _steps_slider(steps: list[int], step: int) -> widgets.SelectionSlider:
     return widgets.SelectionSlider(
         options=steps,
         value=step,
-        description="outer updates",
+        description="outer steps",
         tooltip="a checkpoint of the run",
         layout=widgets.Layout(width=f"{HALF}px"),
         style={"description_width": f"{LABEL}px"},
@@ -205,7 +205,7 @@ def _steps_slider(steps: list[int], step: int) -> widgets.SelectionSlider:
 
 
 def _panels(figure: Drawing, run: MetaRun) -> dict[int, Panel]:
-    """Return the panels of the pictures by inner updates; the original beside them stays."""
+    """Return the panels of the pictures by updates; the original beside them stays."""
     boxes = [(GAP + i * (SIDE + GAP), CHART + GAP, SIDE, SIDE) for i in range(len(UPDATES) + 1)]
     shown = zip(UPDATES, boxes, strict=False)
     panels = {n: Panel(figure, box, title(n), COLOURS[n]) for n, box in shown}
@@ -215,7 +215,7 @@ def _panels(figure: Drawing, run: MetaRun) -> dict[int, Panel]:
 
 
 class _Curves:
-    """The held-out PSNR by outer updates, a line for each number of inner updates, with a mark at one checkpoint."""
+    """The held-out PSNR by outer steps, a line for each number of updates, with a mark at one checkpoint."""
 
     def __init__(self, figure: Drawing, run: MetaRun):
         width, height = figure.get_size_inches() * style.DPI
@@ -227,7 +227,7 @@ class _Curves:
         self.axes.axhline(run.blind, color=style.colour("blind"), ls="--", lw=1.5, label="the blind network")
         self._line = self.axes.axvline(0, color=INK, lw=1, zorder=1)
         (self._rings,) = self.axes.plot([], [], "o", color=INK, ms=11, fillstyle="none", mew=1.4)
-        self.axes.set_xlabel("outer updates", color=INK)
+        self.axes.set_xlabel("outer steps", color=INK)
         self.axes.set_ylabel("held-out PSNR (dB)", color=INK)
         self.axes.tick_params(labelcolor=INK)
         place = {"loc": "lower left", "bbox_to_anchor": (-0.01, 0.99), "ncols": len(SCORED) + 1}

@@ -63,14 +63,14 @@ def test_the_curves_are_those_of_the_table(folder):
     drawn = {tuple(np.asarray(y)): tuple(np.asarray(x)) for x, y in map(Line2D.get_data, explorer._curves.axes.lines)}
     for n in SCORED:
         assert drawn[tuple(row[f"psnr_{n}"] for row in rows())] == STEPS
-    assert {"0 inner updates", "1 inner update", "10 inner updates", "truth", "11 x 9 px"} <= set(shown_texts(explorer))
+    assert {"0 updates", "1 update", "10 updates", "truth", "11 x 9 px"} <= set(shown_texts(explorer))
 
 
 def test_the_sentence_says_what_is_above_and_what_below(folder):
     explorer = MetaRunExplorer(folder, 10)
     assert explorer.message == (
-        "After 10 outer updates, on the held-out photographs: the start alone is 2.0 dB below the blind network, "
-        "one inner update 1.5 dB below it, ten 3.0 dB above it. Ten inner updates bring 5.0 dB."
+        "After 10 outer steps, on the held-out photographs: the start alone is 2.0 dB below the blind network, "
+        "one update 1.5 dB below it, ten 3.0 dB above it. Ten updates bring 5.0 dB."
     )
     explorer.controls["step"].value = 0
     assert explorer.message.startswith("Before training, the start is the blind network (30.0 dB on the held-out")
