@@ -127,19 +127,21 @@ def test_code_in_the_lessons_leads_into_the_reference():
     assert "../api/imaging.html#mzsr_lib.imaging.kernels.gaussian_kernel" in text
 
 
-@each_theme
-@pytest.mark.parametrize("name", ["index", "notebooks/03_degradation", "notebooks/07_meta_training", "api/models"])
-def test_axe_finds_no_serious_fault(name, theme, browser, address):
+def faults(page, options: dict, context: str | None = None) -> list[str]:
+    """Return the serious faults that axe finds on a page, or in the part of it that a selector names."""
     axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe is not installed: make site-test")
-    page = visit(browser, address, name, theme)
-    # The reference has Sphinx's own lists.
-    found = axe.Axe().run(page, options={"rules": {"definition-list": {"enabled": False}}}).response["violations"]
-    faults = [
+    return [
         f"{fault['id']}: {fault['nodes'][0]['html'][:200]}"
-        for fault in found
+        for fault in axe.Axe().run(page, context, options).response["violations"]
         if fault["impact"] in ("serious", "critical")
     ]
-    assert faults == []
+
+
+@each_theme
+@pytest.mark.parametrize("name", ["index", "notebooks/03_degradation", "api/models"])
+def test_axe_finds_no_serious_fault(name, theme, browser, address):
+    # The reference has Sphinx's own lists.
+    assert faults(visit(browser, address, name, theme), {"rules": {"definition-list": {"enabled": False}}}) == []
 
 
 # What runs in the page, against the library
@@ -309,6 +311,7 @@ def test_the_run_follows_the_keyboard(theme, browser, address):
         assert scores == pytest.approx(list(same.shown.held_out.values()), abs=0.051)
     assert step == same.run.steps[-1]
     assert page.wrong == []
+    assert faults(page, {}, ".live") == []
 
 
 @each_theme
