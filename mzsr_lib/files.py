@@ -21,11 +21,18 @@ except ImportError:  # on Windows: nothing is locked there, and no leftovers are
 TEXT: dict[str, Any] = {"encoding": "utf-8", "errors": "surrogateescape"}
 
 
-class InputError(ValueError):
+class Sentence(Exception):
+    """An exception whose message says all: in a notebook it is shown without a traceback."""
+
+    def _render_traceback_(self) -> list[str]:  # asked for by IPython
+        return [str(self)]
+
+
+class InputError(Sentence, ValueError):
     """What the user gave cannot be used. The message is one sentence: what, what was found, what to do."""
 
 
-class Failure(RuntimeError):
+class Failure(Sentence, RuntimeError):
     """The work could not be finished although what was given is fine. The message is one sentence.
 
     Attributes

@@ -7,8 +7,10 @@ from typing import Any
 import numpy as np
 import torch
 
+from mzsr_lib.files import Sentence
 
-class WrongAnswer(Exception):
+
+class WrongAnswer(Sentence):
     """What was written for an exercise gives something else; the message says what, and what was expected."""
 
 

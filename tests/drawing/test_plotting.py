@@ -197,11 +197,11 @@ def test_the_same_figure_gives_the_same_bytes(tmp_path, suffix):
     assert sorted(path.name for path in tmp_path.iterdir()) == [f"a{suffix}", f"b{suffix}"]
 
 
-def test_a_picture_file_has_the_size_in_pixels(tmp_path):
+def test_a_picture_file_has_two_pixels_a_side_for_each_that_is_shown(tmp_path):
     figure = compared()[1]
     plotting.save(figure, tmp_path / "a.png")
     with Image.open(tmp_path / "a.png") as saved:
-        assert saved.size == tuple(np.round(figure.get_size_inches() * style.DPI).astype(int))
+        assert saved.size == tuple(np.round(figure.get_size_inches() * style.DPI * style.SHARP).astype(int))
 
 
 def test_another_ending_is_refused_and_nothing_is_written(tmp_path):

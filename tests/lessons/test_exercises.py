@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 import slicing
 import torch
+from IPython.core.interactiveshell import InteractiveShell
 from notebook_contract import shown_text, solution_code, tags
 
 from mzsr_lib.lessons import reproduce
@@ -166,3 +167,20 @@ def test_a_wrong_answer_is_wrong_and_of_the_same_kind(answer):
     made = wrong(answer)
     assert type(made) is type(answer)
     assert not np.array_equal(np.asarray(made), np.asarray(answer))
+
+
+@pytest.mark.parametrize(
+    ("code", "shown"),
+    [
+        ("exercises.check_exercise(lambda x: x + 1, ((1,), 3))", r"gives 2, not 3"),
+        ("exercises.check_exercise(lambda x: x / 0, ((1,), 3))", r"stopped with ZeroDivisionError"),
+        ("kernel_files.parse('nobody')", "nobody"),
+    ],
+)
+def test_in_a_notebook_a_wrong_answer_and_a_wrong_input_are_one_sentence(code, shown, capsys):
+    shell = InteractiveShell()
+    shell.run_cell("from mzsr_lib.imaging import kernel_files\nfrom mzsr_lib.lessons import exercises")
+    result = shell.run_cell(code)
+    said = capsys.readouterr().out
+    assert not result.success and re.search(shown, said)
+    assert "Traceback" not in said and len(said.strip().splitlines()) == 1

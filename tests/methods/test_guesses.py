@@ -29,8 +29,8 @@ def shipped(tmp_path, monkeypatch):
     """Tiny weights of an estimator and of the method photo, as if they were shipped."""
     for name, network, method in (
         ("e", Estimator(4, generator_for(0)), guesses.METHOD),
-        ("p", Unfolded(4, 2, 1, generator_for(0)), "photo"),
-        ("u", Unfolded(4, 2, 1, generator_for(1)), "unfolded"),
+        ("p", Unfolded(4, 2, 1, generator=generator_for(0)), "photo"),
+        ("u", Unfolded(4, 2, 1, generator=generator_for(1)), "unfolded"),
     ):
         facts = {"scales": [2], "method": method, "input": {"kind": "none"}}
         weights.save(tmp_path / f"{name}.safetensors", network, dict(network.named_parameters()), facts)
