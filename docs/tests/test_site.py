@@ -45,6 +45,26 @@ each_theme = pytest.mark.parametrize("theme", THEMES)
 
 # Every page
 
+# Words and numbers in the cells of tables that stand on more than one line.
+BROKEN_WORDS = """() => {
+    const broken = [];
+    for (const cell of document.querySelectorAll('article td, article th')) {
+        const texts = document.createTreeWalker(cell, NodeFilter.SHOW_TEXT);
+        while (texts.nextNode()) {
+            const text = texts.currentNode;
+            if (text.parentElement.closest('mjx-container')) continue;
+            for (const word of text.data.matchAll(/[A-Za-z0-9.]{2,}/g)) {
+                const range = document.createRange();
+                range.setStart(text, word.index);
+                range.setEnd(text, word.index + word[0].length);
+                const lines = new Set([...range.getClientRects()].map(box => Math.round(box.top)));
+                if (lines.size > 1) broken.push(word[0]);
+            }
+        }
+    }
+    return broken;
+}"""
+
 
 @each_page
 def test_a_page_loads_whole_and_fits_every_width(name, browser, address):
@@ -57,6 +77,7 @@ def test_a_page_loads_whole_and_fits_every_width(name, browser, address):
             page.wait_for_function("document.documentElement.scrollWidth <= innerWidth", timeout=5000)
         except sync_api.TimeoutError:
             pytest.fail(f"scrolls sideways at {width} px")
+        assert page.evaluate(BROKEN_WORDS) == [], f"words of tables break at {width} px"
     loaded = """Promise.all([...document.images].map(image => { image.loading = 'eager';
         return image.decode().then(() => null, () => image.src); })).then(found => found.filter(Boolean))"""
     assert page.evaluate(loaded) == []

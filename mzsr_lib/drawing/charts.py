@@ -155,7 +155,7 @@ def kernel_error(path: str | Path) -> Drawing:
     (name, size), count = rows.loc[0, ["dataset", "size"]], rows["image"].nunique()
     note = f"means of {count} pictures of {DATASETS.get(name, name)}, the middle {size} x {size} px of each"
     title = "What it costs to be told a wrong blur kernel: direct sampling, scale 2"
-    figure, panels = labels.side_by_side(len(sweeps), title, note, max(340 * len(sweeps) + 230, 640), 400, right=170)
+    figure, panels = labels.side_by_side(len(sweeps), title, note, max(340 * len(sweeps) + 270, 680), 400, right=210)
     for sweep, axes in zip(sweeps, panels, strict=True):
         ends, shades = _told(axes, means[means["sweep"] == sweep])
         heading, xlabel = SWEEPS[sweep]

@@ -167,7 +167,7 @@ class OwnPicture(widgets.VBox):
         self.upload.observe(self._chosen, "value")
 
     def _titles(self) -> tuple[str, str]:
-        return catalogue.title(BESIDE), catalogue.title(self.method.method, self.method.steps, self.method.agree)
+        return catalogue.title(BESIDE), f"enlarged by {self.method.method}"
 
     def _enlarged(self, given: Picture, name: str) -> tuple[Picture, tuple[OtherImages, OtherImages], str]:
         """Return the result, bicubic and the result as they are seen, and a sentence on them."""
