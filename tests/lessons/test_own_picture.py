@@ -96,7 +96,7 @@ def test_without_a_choice_it_is_the_picture_that_was_given(own):
     bicubic = upscale(part.image, method="bicubic", device="cpu")
     close(own.swipe.pictures[0], bicubic, 1e-6)
     assert own.result.image.shape == (1, 3, 52, 56)
-    assert repr(own) == "OwnPicture(method='nearest'): Swipe(Bicubic | Nearest; 56 x 52 px)"
+    assert repr(own) == "OwnPicture(method='nearest'): Swipe(Bicubic | enlarged by nearest; 56 x 52 px)"
 
 
 def test_a_picture_that_is_chosen_is_enlarged(own):
