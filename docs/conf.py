@@ -5,12 +5,12 @@ import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
+# Before anything of the library: without it signatures say Tensor, and the docstrings say the shapes.
+sys.modules["jaxtyping"] = None
 import pages
 from PIL import ImageDraw
 
 import mzsr_lib
-
-sys.modules["jaxtyping"] = None  # without it signatures say Tensor; the docstrings say the shapes
 
 project = "MZSR"
 author = "The mzsr-tutorial authors"
