@@ -1,11 +1,12 @@
-"""Who is input and who is target in each stage: one drawing of how the data flow, for all lessons."""
+"""Drawings of what happens in which order: how data flow in each stage, how a long run is shared and continued."""
 
 from typing import NamedTuple
 
+from matplotlib.axes import Axes
 from matplotlib.patches import FancyArrowPatch, Rectangle
 
 from mzsr_lib.drawing.panels import draw
-from mzsr_lib.drawing.style import DPI, GAP, LINE, Drawing, frame, sheet, text
+from mzsr_lib.drawing.style import DPI, GAP, LINE, PALE, Drawing, frame, sheet, text
 from mzsr_lib.imaging import degradation, kernels
 from mzsr_lib.shapes import Images, Tensor
 
@@ -138,3 +139,48 @@ def _arrow(figure: Drawing, ends: tuple[int, int], top: int, words: str, dashed:
     look["linestyle"] = "--" if dashed else "-"
     figure.add_artist(FancyArrowPatch(begin, end, transform=figure.transFigure, **look))
     text(figure, sum(ends) / 2, top - LINE - 3, words, color=QUIET, ha="center")
+
+
+LANE, STEP, TASK = 44, 156, 40  # px: the height of a process, the width of an outer step, the side of a task
+RUNS = ("one command, two processes", "the same command again")
+LOST = WANTED
+
+
+def long_run() -> Drawing:
+    """Draw a run that two processes share, that is killed after a checkpoint, and that the same command continues."""
+    left, tall = GAP + 90, 2 * LANE + 5 * LINE + GAP
+    figure = sheet(left + 4 * STEP + 2 * GAP, 2 * tall + GAP)
+    axes = frame(figure, (0, 0, *(round(side) for side in figure.get_size_inches() * DPI)))
+    axes.set(xlim=(0, left + 4 * STEP + 2 * GAP), ylim=(2 * tall + GAP, 0))
+    for number, (name, steps) in enumerate(zip(RUNS, ((0, 1, 2), (2, 3)), strict=True)):
+        top = GAP + number * tall
+        text(figure, GAP, top, name, weight="bold")
+        top += 2 * LINE + GAP
+        for process in range(2):
+            text(figure, GAP, top + process * LANE + 8, f"process {process}", color=QUIET)
+        for step in steps:
+            killed = not number and step == steps[-1]
+            _outer_step(figure, axes, (left + step * STEP, top), step, killed)
+    for number in range(2):  # what the first run leaves, and the second begins with
+        x, top = left + 2 * STEP - 30, 2 * GAP + number * tall + 2 * LINE
+        axes.add_patch(Rectangle((x, top - 4), 14, 2 * LANE, facecolor=GIVEN, edgecolor="none"))
+        text(figure, x + 7, top + 2 * LANE + LINE, "checkpoint", color=GIVEN, weight="bold", ha="center")
+    return figure
+
+
+def _outer_step(figure: Drawing, axes: Axes, corner: tuple[int, int], step: int, killed: bool) -> None:
+    """Draw the three tasks of an outer step, shared by two processes, and the sum of their gradients."""
+    left, top = corner
+    text(figure, left, top - LINE - 4, f"outer step {step + 1}", color=QUIET)
+    for task in range(3):
+        place = (left + task // 2 * (TASK + 6), top + task % 2 * LANE)
+        done = not killed or task < 2
+        look = {"facecolor": PALE if done else "white", "edgecolor": QUIET, "linestyle": "-" if done else "--"}
+        axes.add_patch(Rectangle(place, TASK, LANE - 10, **look))
+        axes.text(place[0] + TASK / 2, place[1] + LANE / 2 - 5, f"task {task}", ha="center", va="center", fontsize=8)
+    x = left + 2 * TASK + 14
+    if killed:
+        text(figure, x + 4, top + LANE - 16, "killed", color=LOST, weight="bold")
+    else:
+        axes.plot([x, x], [top - 4, top + 2 * LANE - 6], color=QUIET, linewidth=3)
+        text(figure, x, top + 2 * LANE, "sum", color=QUIET, ha="center")

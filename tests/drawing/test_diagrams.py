@@ -1,3 +1,4 @@
+import pytest
 import torch
 from helpers import close
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -33,8 +34,19 @@ def test_the_pictures_are_those_of_the_cameras():
         close(torch.tensor(shown[place]), picture[0].permute(1, 2, 0), 1e-6)
 
 
-def test_nothing_lies_outside_the_sheet():
-    figure = diagrams.data_flow(torch.rand(1, 3, 48, 48, generator=torch.Generator().manual_seed(2)))
+def test_a_long_run_shares_each_step_and_takes_the_one_that_was_killed_again():
+    figure = diagrams.long_run()
+    (axes,) = figure.axes
+    tasks = [text.get_text() for text in axes.texts]
+    assert [tasks.count(f"task {number}") for number in range(3)] == [5, 5, 5]
+    said = words(figure)
+    assert [said.count(f"outer step {number}") for number in (1, 2, 3, 4)] == [1, 1, 2, 1]
+    assert (said.count("checkpoint"), said.count("killed"), said.count("sum")) == (2, 1, 4)
+
+
+@pytest.mark.parametrize("draw", [lambda: diagrams.data_flow(torch.rand(1, 3, 48, 48)), diagrams.long_run])
+def test_nothing_lies_outside_the_sheet(draw):
+    figure = draw()
     renderer = FigureCanvasAgg(figure).get_renderer()
     width, height = figure.get_size_inches() * style.DPI
     for text in figure.texts:

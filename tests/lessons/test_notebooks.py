@@ -136,8 +136,8 @@ def test_a_description_has_no_signs_and_more_than_a_few_words():
     assert reading.description(cells, 1) == f"Figure of section '2 A line'. {said}"
 
 
-def test_the_tutorial_has_twelve_notebooks_without_a_gap():
-    assert [path.name[:2] for path in COMMITTED] == [f"{number:02}" for number in range(12)]
+def test_the_tutorial_has_twelve_notebooks_and_an_appendix_without_a_gap():
+    assert [path.name[:2] for path in COMMITTED] == [f"{number:02}" for number in range(13)]
 
 
 def test_the_map_says_of_every_notebook_what_it_says_itself():
