@@ -16,7 +16,7 @@ COMPARED_SHARE = 1 / 3  # of the code cells must show text that nbval compares
 COMPARED_LEAST = 3  # cells
 MOST_IGNORED = 2  # cells whose output may be exempt
 LARGEST = 1_000_000  # bytes
-WIDEST = 7  # columns of a table that a cell shows; more are not read side by side
+WIDEST = 6  # columns of a table that a cell shows; more are not read side by side
 IGNORE = "nbval-ignore-output"
 STANDS_FOR_SOMETHING = re.compile(r"\[?<[\w. ]+( size | at | object)[^>]*>\]?")  # <Figure size 640x480 ...>
 YES_OR_NO = re.compile(r"(?<!=)\b(True|False)\b")  # a verdict; `antialias=True` is a setting

@@ -149,9 +149,10 @@ LOST = WANTED
 def long_run() -> Drawing:
     """Draw a run that two processes share, that is killed after a checkpoint, and that the same command continues."""
     left, tall = GAP + 90, 2 * LANE + 5 * LINE + GAP
-    figure = sheet(left + 4 * STEP + 2 * GAP, 2 * tall + GAP)
-    axes = frame(figure, (0, 0, *(round(side) for side in figure.get_size_inches() * DPI)))
-    axes.set(xlim=(0, left + 4 * STEP + 2 * GAP), ylim=(2 * tall + GAP, 0))
+    width, height = left + 4 * STEP + 2 * GAP, 2 * tall + GAP
+    figure = sheet(width, height)
+    axes = frame(figure, (0, 0, width, height))
+    axes.set(xlim=(0, width), ylim=(height, 0))
     for number, (name, steps) in enumerate(zip(RUNS, ((0, 1, 2), (2, 3)), strict=True)):
         top = GAP + number * tall
         text(figure, GAP, top, name, weight="bold")
@@ -175,8 +176,9 @@ def _outer_step(figure: Drawing, axes: Axes, corner: tuple[int, int], step: int,
     for task in range(3):
         place = (left + task // 2 * (TASK + 6), top + task % 2 * LANE)
         done = not killed or task < 2
-        look = {"facecolor": PALE if done else "white", "edgecolor": QUIET, "linestyle": "-" if done else "--"}
-        axes.add_patch(Rectangle(place, TASK, LANE - 10, **look))
+        axes.add_patch(
+            Rectangle(place, TASK, LANE - 10, fc=PALE if done else "white", ec=QUIET, ls="-" if done else "--")
+        )
         axes.text(place[0] + TASK / 2, place[1] + LANE / 2 - 5, f"task {task}", ha="center", va="center", fontsize=8)
     x = left + 2 * TASK + 14
     if killed:

@@ -11,7 +11,21 @@ from mzsr_lib.benchmark import datasets, measuring
 from mzsr_lib.drawing.charts import method_title
 from mzsr_lib.drawing.panels import draw
 from mzsr_lib.drawing.plotting import Crop, draw_kernel
-from mzsr_lib.drawing.style import DPI, FONT_SIZE, GAP, INK, LINE, MARK, Drawing, colour, frame, heading, sheet, text
+from mzsr_lib.drawing.style import (
+    BELOW,
+    DPI,
+    FONT_SIZE,
+    GAP,
+    INK,
+    LINE,
+    MARK,
+    Drawing,
+    colour,
+    frame,
+    heading,
+    sheet,
+    text,
+)
 from mzsr_lib.files import InputError
 from mzsr_lib.imaging import kernel_files, picture_files
 from mzsr_lib.shapes import Images, OtherImages
@@ -70,14 +84,18 @@ def comparison(folder: str | Path) -> Drawing:
         shades[title] = colour(row["method"])
     titles = list(shades)
     cell, top = TILE + LINE + GAP, GAP + 2 * LINE + 14
-    figure = sheet(GAP + WIDE + GAP + (1 + len(titles)) * (TILE + SPACE) + GAP - SPACE, top + LINE + len(scenes) * cell)
+    figure = sheet(
+        GAP + WIDE + GAP + (1 + len(titles)) * (TILE + SPACE) + GAP - SPACE, top + LINE + BELOW + len(scenes) * cell
+    )
     text(figure, GAP, GAP, "The same crop by every method, scale 2", weight="bold", fontsize=FONT_SIZE + 1)
     note = "crops enlarged pixel by pixel; PSNR of the whole picture; inset: the blur kernel"
     text(figure, GAP, GAP + LINE + 2, note, color="#555555")
     for number, title in enumerate(["original", *titles]):
         heading(figure, _left(number), top, title, shades.get(title, INK), TILE)
     for number, (scene, found) in enumerate(scenes.items()):
-        _row(figure, folder, scene, {title: found.get(title) for title in titles}, top + LINE + 4 + number * cell)
+        _row(
+            figure, folder, scene, {title: found.get(title) for title in titles}, top + LINE + BELOW + 4 + number * cell
+        )
     return figure
 
 

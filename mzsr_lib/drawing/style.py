@@ -10,6 +10,7 @@ from typing import Any
 
 import matplotlib
 from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_hex, to_rgb
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
@@ -30,6 +31,7 @@ FONT_SIZE = 9.5
 DPI = 100  # all sizes are in pixels of the picture as it is shown
 SHARP = 2  # pixels of a PNG file for each of them: a page shows it at half its size, sharp on a fine screen too
 GAP, LINE = 12, 17  # between things, and of a line of text
+BELOW = 5  # from a picture to its title
 SUFFIXES = (".png", ".svg")
 
 
@@ -141,11 +143,17 @@ def text(figure: Figure, left: float, top: float, words: str, **style: Any) -> N
 
 
 def heading(figure: Figure, left: float, top: float, words: str, line: str, width: float) -> None:
-    """Write the title of a picture below it, at a pixel, in ink; a line of a method's colour joins the two."""
-    text(figure, left, top, words, weight="bold")
+    """Write the title of a picture that ends at a pixel, below it, in ink; a line of a method's colour joins the two.
+
+    Words that are wider than the picture are set smaller, down to 0.8 times the usual size.
+    """
+    text(figure, left, top + BELOW, words, weight="bold")
+    written = figure.texts[-1]
+    length = written.get_window_extent(FigureCanvasAgg(figure).get_renderer()).width
+    written.set_fontsize(FONT_SIZE * min(1, max(width / length, 0.8)))
     if line != INK:
         wide, tall = figure.get_size_inches() * DPI
-        ends = ([left / wide, (left + width) / wide], [1 - top / tall] * 2)
+        ends = ([left / wide, (left + width) / wide], [1 - (top + 2) / tall] * 2)
         figure.add_artist(Line2D(*ends, color=line, linewidth=3 * 72 / DPI, solid_capstyle="butt"))
 
 

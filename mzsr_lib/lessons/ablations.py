@@ -136,22 +136,22 @@ def table(rows: Sequence[Mapping], questions: Sequence[str] = (), pictures: str 
     rows
         Of ``results/ablations.csv``.
     questions
-        The first column's: only these, and the base; by default all.
+        Those in the first column: only these, and the base; by default all.
     pictures
         See `psnr`.
     """
     lines = [_line(rows, name, pictures) for name in variants(rows, questions)]
-    headers = ["question", "choice", "training updates", *(f"PSNR, {count}" for count in UPDATES)]
+    headers = ["question: choice", "training updates", *(f"PSNR, {count}" for count in UPDATES)]
     headers.append("against the base, 10")
-    right = ["right"] * (len(headers) - 2)
-    return tabulate(lines, headers, tablefmt="pipe", disable_numparse=True, colalign=("left", "left", *right))
+    right = ["right"] * (len(headers) - 1)
+    return tabulate(lines, headers, tablefmt="pipe", disable_numparse=True, colalign=("left", *right))
 
 
 def _line(rows: Sequence[Mapping], name: str, pictures: str) -> list[str]:
     trained = {row["updates"] for row in rows if row["variant"] == name}
     found = [estimate(list(psnr(rows, name, count, pictures).values())) for count in UPDATES]
     gained = "" if name == BASE else words(against(rows, name, 10, pictures))
-    return [*VARIANTS[name], "/".join(map(str, sorted(trained))), *map(_written, found), gained]
+    return [": ".join(VARIANTS[name]), "/".join(map(str, sorted(trained))), *map(_written, found), gained]
 
 
 def _written(found: Estimate) -> str:

@@ -10,6 +10,8 @@ import pandas as pd
 import pytest
 import torch
 from helpers import picture
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.lines import Line2D
 from PIL import Image
 
 from mzsr_lib.drawing import panels, plotting, style
@@ -231,3 +233,14 @@ def test_the_values_given_are_not_changed():
     copy = image.clone()
     style.png(plotting.comparison({"a": image}, {}, CROP))
     assert torch.equal(image, copy)
+
+
+def test_titles_are_no_wider_than_their_pictures_and_do_not_touch_the_line_between():
+    long = "wrong: told too wide"
+    figure = panels.gallery({long: picture(20, 20), "MZSR": picture(20, 20)}, side=140)
+    renderer = FigureCanvasAgg(figure).get_renderer()
+    written = {text.get_text(): text.get_window_extent(renderer) for text in figure.texts}
+    assert written[long].width <= 141
+    (line,) = (artist for artist in figure.get_children() if isinstance(artist, Line2D))
+    lowest = figure.get_window_extent().height * line.get_ydata()[0] - line.get_linewidth() / 72 * style.DPI / 2
+    assert written["MZSR"].y1 < lowest
