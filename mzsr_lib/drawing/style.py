@@ -32,6 +32,7 @@ DPI = 100  # all sizes are in pixels of the picture as it is shown
 SHARP = 2  # pixels of a PNG file for each of them: a page shows it at half its size, sharp on a fine screen too
 GAP, LINE = 12, 17  # between things, and of a line of text
 BELOW = 5  # from a picture to its title
+HINTING = 1.04  # at other resolutions words are wider, by up to so much
 SUFFIXES = (".png", ".svg")
 
 
@@ -150,7 +151,7 @@ def heading(figure: Figure, left: float, top: float, words: str, line: str, widt
     text(figure, left, top + BELOW, words, weight="bold")
     written = figure.texts[-1]
     length = written.get_window_extent(FigureCanvasAgg(figure).get_renderer()).width
-    written.set_fontsize(FONT_SIZE * min(1, max(width / length, 0.8)))
+    written.set_fontsize(FONT_SIZE * min(1, max(width / (HINTING * length), 0.8)))
     if line != INK:
         wide, tall = figure.get_size_inches() * DPI
         ends = ([left / wide, (left + width) / wide], [1 - (top + 2) / tall] * 2)
