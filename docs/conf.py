@@ -68,7 +68,6 @@ html_favicon = "static/favicon.svg"
 html_context = {"default_mode": "auto"}
 html_css_files = ["site.css"]
 html_js_files = [("explorers.js", {"type": "module"}), ("mzsr.js", {"type": "module"})]
-html_scaled_image_link = False
 html_copy_source = True
 html_sourcelink_suffix = ""
 html_last_updated_fmt = None

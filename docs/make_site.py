@@ -42,10 +42,13 @@ RUNTIME = (
 RUNTIME_FILES = ("dist/ort.wasm.bundle.min.mjs", "dist/ort-wasm-simd-threaded.wasm")
 TRY = """## Try it
 
-Ten updates on a picture, in this page. Say which blur made it small, and tell MZSR the same blur or another one.
-Nothing leaves your machine.
+MZSR itself runs in this page: ten updates on one of three pictures, or on yours. Say which blur made it small, and tell
+MZSR the same blur or another one; the names are the paper's ([page 02](notebooks/02_blur_kernels.ipynb), section 5).
+Nothing leaves your machine. The same stands on [page 08](notebooks/08_meta_test.ipynb) and
+[page 11](notebooks/11_your_image.ipynb).
 
 {}"""
+FAILED = "FAILED: Sphinx returned {code}, because of the warnings or errors above. Do not publish what is in {target}."
 MATHJAX = ("tex-chtml.js", "output/chtml/fonts/woff-v2")
 
 
@@ -160,7 +163,7 @@ def network(static: Path) -> bool:
 
 
 def main(target: Path) -> int:
-    """Make the site in a folder; return 0, or what Sphinx says of warnings and errors."""
+    """Make the site in a folder; return 0, or what Sphinx returns after warnings or an error."""
     source = target.with_name(f"{target.name}-source")
     for folder in (source, target):
         shutil.rmtree(folder, ignore_errors=True)
@@ -170,7 +173,9 @@ def main(target: Path) -> int:
     if address:
         os.environ["MZSR_REPOSITORY"] = address
     strict = ["-q", "-W", "--keep-going"]
-    return subprocess.run([sys.executable, "-m", "sphinx", *strict, "-c", DOCS, source, target]).returncode
+    code = subprocess.run([sys.executable, "-m", "sphinx", *strict, "-c", DOCS, source, target]).returncode
+    print(f"The site is in {target}." if code == 0 else FAILED.format(code=code, target=target), flush=True)
+    return code
 
 
 if __name__ == "__main__":

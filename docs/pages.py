@@ -21,9 +21,8 @@ SAMPLES = {"an astronaut": ("astronaut", 10, 120), "a cup": ("coffee", 90, 180),
 SIDE = 192
 INVITATION = """### Here, without installing anything
 
-MZSR on a picture of yours, in this page: choose a file, move the square over what you want to see, and say the blur
-that you think it has. The network and its updates run in your browser; nothing leaves your machine. A square of
-96 x 96 px takes ten to thirty seconds.
+MZSR on a picture of yours, in this page: choose a file, move the square of 96 x 96 px over what you want to see, and
+say the blur that you think it has. The network and its updates run in your browser; nothing leaves your machine.
 
 """
 LEARNS = "AdaptationExplorer("
@@ -33,14 +32,15 @@ OWN_PICTURE = "## 1 Your picture"
 def prepared(source: str, with_network: bool = True) -> str:
     """Return a notebook, given as the text of its file, made ready for the site.
 
-    The links to the neighbours go, because each page has them at its foot; imports are folded, as code that
-    only draws is already; every stored picture keeps its description; below the stored picture of an explorer stands
-    a place for the live one. Where MZSR adapts to a picture there is a place for the network, too, unless the site is
-    made without it.
+    The links to the neighbours go, because each page has them at its foot; imports are folded, in one bar, as code that
+    only draws is already; every stored picture keeps its description, and leads to its file; below the stored picture
+    of an explorer stands a place for the live one. Where MZSR adapts to a picture there is a place for the network,
+    too, unless the site is made without it.
     """
     notebook = nbformat.reads(source, as_version=4)
     for cell in (notebook.cells[0], notebook.cells[-1]):
         cell.source = _without_navigation(cell.source)
+    _join_imports(notebook.cells)
     for cell in notebook.cells:
         if cell.cell_type == "code":
             _fold(cell)
@@ -51,10 +51,13 @@ def prepared(source: str, with_network: bool = True) -> str:
     return nbformat.writes(notebook)
 
 
-def network_place(static: str) -> str:
-    """Return the place of a page where MZSR runs, by the way from the page to the site's own files."""
+def network_place(static: str, own: bool = False) -> str:
+    """Return the place of a page where MZSR runs, by the way from the page to the site's own files.
+
+    With `own` it asks for a picture of the reader's first.
+    """
     pictures = {title: f"{static}/live/{_file_name(title)}" for title in SAMPLES}
-    return f'<div class="mzsr-live" data-pictures="{json.dumps(pictures).replace(chr(34), "&quot;")}"></div>\n'
+    return f'<div class="mzsr-live"{" data-own" * own} data-pictures="{html.escape(json.dumps(pictures))}"></div>\n'
 
 
 def sample_files() -> dict[str, tuple[str, int, int, int]]:
@@ -94,15 +97,13 @@ def _file_name(title: str) -> str:
 
 def _invite(cells) -> None:
     """Put the network under the explorer of updates, and at the beginning of the page on a reader's own picture."""
-    place = network_place("../_static")
     for cell in cells:
         if any(LEARNS in output.get("data", {}).get("text/plain", "") for output in cell.get("outputs", ())):
-            cell.outputs.append(
-                nbformat.v4.new_output("display_data", {"text/html": place, "text/plain": "MZSR, live"})
-            )
+            live = {"text/html": network_place("../_static"), "text/plain": "MZSR, live"}
+            cell.outputs.append(nbformat.v4.new_output("display_data", live))
     where = [number for number, cell in enumerate(cells) if cell.source.startswith(OWN_PICTURE)]
     for number in where:
-        cells.insert(number + 1, nbformat.v4.new_markdown_cell(INVITATION + place))
+        cells.insert(number + 1, nbformat.v4.new_markdown_cell(INVITATION + network_place("../_static", own=True)))
 
 
 def opening(path: Path) -> tuple[str, str, str, str]:
@@ -119,13 +120,27 @@ def _without_navigation(source: str) -> str:
     return "\n".join(lines)
 
 
+def _only_imports(cell) -> bool:
+    if cell.cell_type != "code":
+        return False
+    statements = ast.parse(cell.source).body
+    return bool(statements) and all(isinstance(node, ast.Import | ast.ImportFrom) for node in statements)
+
+
+def _join_imports(cells) -> None:
+    """Make one cell of two that only import and follow one another."""
+    for number in range(len(cells) - 1, 0, -1):
+        if _only_imports(cells[number - 1]) and _only_imports(cells[number]):
+            cells[number - 1].source += f"\n\n{cells.pop(number).source}"
+
+
 def _fold(cell) -> None:
     """Fold a cell that imports and does nothing else, and name what a folded cell has."""
-    statements, tags = ast.parse(cell.source).body, cell.metadata.setdefault("tags", [])
+    tags = cell.metadata.setdefault("tags", [])
     what = (
         "code of the figure" if any(reading.PICTURES & {*output.get("data", {})} for output in cell.outputs) else "code"
     )
-    if statements and all(isinstance(node, ast.Import | ast.ImportFrom) for node in statements):
+    if _only_imports(cell):
         tags.append(folding.TAG)
         what = "imports"
     if folding.TAG in tags:
@@ -133,10 +148,10 @@ def _fold(cell) -> None:
 
 
 def _describe(cell) -> None:
-    """Hand the description of a stored picture on to the page."""
+    """Hand the description of a stored picture on to the page; one with a scale leads to its file there."""
     for output in cell.outputs:
         for kind in reading.PICTURES & {*output.get("metadata", {})}:
-            cell.metadata.setdefault("mystnb", {})["image"] = {"alt": output["metadata"][kind]["alt"]}
+            cell.metadata.setdefault("mystnb", {})["image"] = {"alt": output["metadata"][kind]["alt"], "scale": "100"}
 
 
 def _enliven(cell) -> None:

@@ -27,7 +27,7 @@ export function control(name, description, value, moved) {
   const label = make("label", { for: id }, description.label), { options, values, hint } = description;
   let input, shown = [], read = () => Number(input.value), set = (wanted) => { input.value = wanted; };
   if (options) {
-    input = make("select", { id }, ...options.map((option) => make("option", {}, option)));
+    input = make("select", { id }, ...options.map((option) => make("option", { value: option }, description.words?.[option] ?? option)));
     read = () => input.value;
   } else {
     const { min, max, step, digits } = values ? { min: 0, max: values.length - 1, step: 1, digits: 0 } : description;
@@ -47,6 +47,17 @@ export function control(name, description, value, moved) {
   input.dispatchEvent(new Event("shown"));
   input.addEventListener("input", () => moved(name));
   return { input, read, set, row: make("div", { class: "live-control" }, label, input, ...shown) };
+}
+
+/** Tell `picked` where a pointer is pressed or dragged on a canvas of a place: from its top left, in 0 to 1. */
+export function follow(place, picked) {
+  const pointed = ({ target, clientX, clientY }) => {
+    if (target.tagName !== "CANVAS") return;
+    const { left, top, width, height } = target.getBoundingClientRect();
+    picked((clientX - left) / width, (clientY - top) / height);
+  };
+  place.addEventListener("pointerdown", pointed);
+  place.addEventListener("pointermove", (event) => event.buttons && pointed(event));
 }
 
 export function draw(canvas, channels) {

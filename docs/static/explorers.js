@@ -1,7 +1,7 @@
 // The explorers of pages 02, 03, 06 and 07, live: sliders, a sentence, pictures. What they compute is in imaging.js and
 // meta-run.js.
 
-import { KERNEL, LARGEST_KERNEL, control, draw, load, make } from "./controls.js";
+import { KERNEL, LARGEST_KERNEL, control, draw, follow, load, make } from "./controls.js";
 import * as imaging from "./imaging.js";
 import { exploreRun, loadRun } from "./meta-run.js";
 
@@ -261,16 +261,12 @@ async function start(place) {
   show();
   if (chart.children.length) new ResizeObserver(() => requestAnimationFrame(show)).observe(place);
   if (pick) {
-    panels.addEventListener("pointermove", (event) => event.buttons && picked(event));
-    panels.addEventListener("pointerdown", (event) => picked(event));
+    follow(panels, (x, y) => {
+      for (const [name, value] of Object.entries(pick(x, y))) inputs[name].input.value = value;
+      moved("pointer");
+    });
   }
-  function picked({ target, clientX, clientY }) {
-    if (target.tagName !== "CANVAS") return;
-    const { left, top, width, height } = target.getBoundingClientRect();
-    for (const [name, value] of Object.entries(pick((clientX - left) / width, (clientY - top) / height))) inputs[name].input.value = value;
-    moved("pointer");
-  }
-  place.closest(".cell_output")?.querySelectorAll("img").forEach((image) => image.remove());
+  place.closest(".cell_output")?.querySelectorAll("img").forEach((image) => (image.closest("a") ?? image).remove());
   place.dataset.ready = "yes";
 }
 

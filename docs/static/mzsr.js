@@ -1,21 +1,23 @@
 // MZSR on a picture of the reader's, in the page: which picture, which blur, ten updates, and a divider to compare.
 
 import * as imaging from "./imaging.js";
-import { KERNEL, control, draw, load, make, planesOf } from "./controls.js";
+import { KERNEL, control, draw, follow, load, make, planesOf } from "./controls.js";
 
 const SIDE = 96; // px of the low-resolution picture, at most
 const LEAST = 32;
 const SHOWN = [0, 1, 3, 10];
 const OWN = "a picture of yours", GAUSSIAN = "a Gaussian of your own";
+const count = (n) => `${n} update${n === 1 ? "" : "s"}`;
 const gaussian = (lambda1, lambda2, theta) => imaging.gaussianKernel(lambda1, lambda2, theta, 15);
-// The settings of the paper: kernel and sampling.
+// The settings of the paper: kernel, sampling, and what a reader sees of them.
 const CAMERAS = {
-  "g2.0d": [gaussian(2, 2, 0), "direct"],
-  "g0.2d": [gaussian(0.2, 0.2, 0), "direct"],
-  "gani_d": [gaussian(4, 1, -0.5), "direct"],
-  "g1.3b": [gaussian(1.3, 1.3, 0), "bicubic"],
-  bicubic: [imaging.plane(1, 1, Float64Array.of(1)), "bicubic"],
+  "g2.0d": [gaussian(2, 2, 0), "direct", "round and wide"],
+  "g0.2d": [gaussian(0.2, 0.2, 0), "direct", "hardly any blur"],
+  "gani_d": [gaussian(4, 1, -0.5), "direct", "long and slanted"],
+  "g1.3b": [gaussian(1.3, 1.3, 0), "bicubic", "round, then bicubic"],
+  bicubic: [imaging.plane(1, 1, Float64Array.of(1)), "bicubic", "no other blur"],
 };
+const WORDS = Object.fromEntries(Object.entries(CAMERAS).map(([name, [, , look]]) => [name, `${name}: ${look}`]));
 
 const cut = (picture, top, left, height, width) => picture.map((channel) => {
   const part = imaging.plane(height, width);
@@ -44,12 +46,23 @@ async function opened(file) {
 function piece(changed) {
   const view = make("canvas", { role: "img", "aria-label": "your picture, with the square that is enlarged" });
   const [across, down] = ["across", "down"].map((label) =>
-    control(label, { label: `square, ${label} (%)`, hint: "where the square lies", min: 0, max: 100, step: 1, digits: 0 }, 50, () => show(true)));
+    control(label, { label: `${label} (%)`, hint: "where the square lies", min: 0, max: 100, step: 1, digits: 0 }, 50, () => show(true)));
   const place = make("div", { class: "mzsr-piece", hidden: "" }, view, across.row, down.row);
   let whole = null, at = [0, 0, 0, 0];
+  const sides = () => [whole.width, whole.height].map((side) => Math.min(SIDE, side - (side % 2)));
+
+  follow(place, (x, y) => {
+    if (place.matches(":disabled *")) return;
+    const [w, h] = sides();
+    for (const [{ input }, share, all, part] of [[across, x, whole.width, w], [down, y, whole.height, h]]) {
+      input.value = (100 * (share * all - part / 2)) / Math.max(1, all - part);
+      input.dispatchEvent(new Event("shown"));
+    }
+    show(true);
+  });
 
   function show(moved) {
-    const { width, height } = whole, [w, h] = [width, height].map((side) => Math.min(SIDE, side - (side % 2)));
+    const { width, height } = whole, [w, h] = sides();
     at = [Math.round((down.input.value / 100) * (height - h)), Math.round((across.input.value / 100) * (width - w)), h, w];
     const small = Math.min(1, 280 / Math.max(width, height));
     [view.width, view.height] = [Math.max(1, Math.round(width * small)), Math.max(1, Math.round(height * small))];
@@ -64,13 +77,17 @@ function piece(changed) {
 
   return {
     place,
-    take(canvas) { whole = canvas; show(false); },
+    take(canvas) {
+      whole = canvas;
+      if (whole) show(false);
+    },
     get ready() { return whole !== null; },
     picture() {
       const [top, left, height, width] = at;
       return planesOf(whole.getContext("2d").getImageData(left, top, width, height));
     },
     words: () => `${at[3]} x ${at[2]} px of ${whole.width} x ${whole.height}`,
+    where: () => at.join(),
   };
 }
 
@@ -81,6 +98,10 @@ function comparison(chosen) {
   const frame = make("div", { class: "mzsr-frame" }, right, left, divider);
   const captions = make("div", { class: "mzsr-captions" }, make("span"), make("span"));
   divider.addEventListener("input", () => frame.style.setProperty("--part", `${divider.value}%`));
+  follow(frame, (x) => {
+    divider.value = 100 * x;
+    divider.dispatchEvent(new Event("input"));
+  });
   return {
     place: make("div", { class: "mzsr-comparison", hidden: "" }, chosen, frame, captions),
     show(pictures, words) {
@@ -95,31 +116,47 @@ function comparison(chosen) {
 }
 
 function start(place) {
-  const samples = JSON.parse(place.dataset.pictures), worker = new Worker(new URL("./mzsr-worker.js", import.meta.url), { type: "module" });
-  const status = make("p", { role: "status", class: "live-status" });
+  const samples = JSON.parse(place.dataset.pictures);
+  const status = make("p", { role: "status", class: "live-status" }, "Ten updates take ten to thirty seconds; before the first ones the network is loaded, 16 MB.");
   const bar = make("progress", { max: Math.max(...SHOWN), value: 0, "aria-label": "updates taken", hidden: "" });
   const go = make("button", { type: "button" }, "Take ten updates");
   const file = make("input", { type: "file", accept: "image/*", "aria-label": "a picture of yours" });
-  const own = piece(() => stale());
-  let results = null;
+  const own = piece(() => compared());
+  let worker = null, opening = 0;
+  let running = null, results = null; // a result is shown once it has its first picture
 
   const choices = {
     picture: { label: "picture", options: [...Object.keys(samples), OWN] },
-    camera: { label: "blurred by", options: Object.keys(CAMERAS) },
-    told: { label: "MZSR is told", options: [...Object.keys(CAMERAS), GAUSSIAN] },
-    updates: { label: "show after", options: SHOWN.map((n) => `${n} update${n === 1 ? "" : "s"}`) },
+    camera: { label: "blurred by", options: Object.keys(CAMERAS), words: WORDS },
+    told: { label: "MZSR is told", options: [...Object.keys(CAMERAS), GAUSSIAN], words: WORDS },
+    updates: { label: "show after", options: SHOWN.map(count) },
   };
   const inputs = {};
   for (const [name, description] of Object.entries(choices)) {
-    inputs[name] = control(name, description, description.options.at(name === "updates" ? -1 : 0), () => changed(name));
+    inputs[name] = control(name, description, description.options[0], () => changed(name));
   }
+  if ("own" in place.dataset) inputs.picture.set(OWN);
   for (const name of ["lambda1", "lambda2", "theta"]) inputs[name] = control(name, KERNEL[name], name === "theta" ? 0 : 2, () => changed(name));
   const compare = comparison(inputs.updates.row), value = (name) => inputs[name].input.value;
-  const mine = () => value("picture") === OWN;
+  const mine = () => value("picture") === OWN, row = (name) => inputs[name].row;
+  // While updates are taken, or a file is read, nothing of this can be changed.
+  const asked = make(
+    "fieldset", { class: "mzsr-asked", "aria-label": "what is enlarged" },
+    make("div", { class: "live-controls" }, row("picture"), row("camera"), row("told"), row("lambda1"), row("lambda2"), row("theta")),
+    file, own.place, make("div", { class: "mzsr-go" }, go, bar),
+  );
 
-  /** What is shown no longer belongs to what is chosen. */
-  function stale() {
-    if (results) status.textContent = "Changed: take the updates again.";
+  /** What the reader has chosen, as far as it counts: results of equal choices are equal. */
+  const chosen = () => JSON.stringify([
+    mine() ? [opening, own.where()] : [value("picture"), value("camera")],
+    ...["told", ...(value("told") === GAUSSIAN ? ["lambda1", "lambda2", "theta"] : [])].map(value),
+  ]);
+
+  /** Say whether the result that is shown belongs to what is chosen, and dim it if not. */
+  function compared() {
+    const old = results !== null && results.chosen !== chosen();
+    compare.place.classList.toggle("mzsr-old", old);
+    if (results) status.textContent = old ? "Changed: the dimmed picture belongs to the choice before. Take the updates again." : results.sentence;
   }
 
   function changed(name) {
@@ -130,36 +167,83 @@ function start(place) {
     if (name === "lambda2" && Number(value("lambda2")) > Number(value("lambda1"))) inputs.lambda1.input.value = value("lambda2");
     for (const each of ["lambda1", "lambda2"]) inputs[each].input.dispatchEvent(new Event("shown"));
     arrange();
-    stale();
+    compared();
   }
 
   function arrange() {
-    inputs.camera.row.hidden = mine();
+    row("camera").hidden = mine();
     file.hidden = !mine();
     own.place.hidden = !(mine() && own.ready);
-    for (const name of ["lambda1", "lambda2", "theta"]) inputs[name].row.hidden = value("told") !== GAUSSIAN;
+    for (const name of ["lambda1", "lambda2", "theta"]) row(name).hidden = value("told") !== GAUSSIAN;
   }
 
   file.addEventListener("change", async () => {
+    asked.disabled = true;
+    opening += 1;
+    own.take(null);
     try {
-      if (!file.files.length) return;
-      own.take(await opened(file.files[0]));
-      status.textContent = "MZSR will enlarge the square. Nothing leaves this page.";
+      if (file.files.length) own.take(await opened(file.files[0]));
       arrange();
+      compared();
+      if (own.ready && !results) status.textContent = "MZSR will enlarge the square. Nothing leaves this page.";
     } catch (error) {
+      arrange();
+      compared();
       status.textContent = error.message;
     }
+    asked.disabled = false;
   });
 
   const told = () => value("told") === GAUSSIAN ? [gaussian(...["lambda1", "lambda2", "theta"].map((name) => Number(value(name)))), "direct"] : CAMERAS[value("told")];
   const words = (sr, hr) => (hr ? `, ${imaging.protocolPsnr(sr, hr).toFixed(2)} dB` : "");
 
   function show() {
-    if (!results?.pictures.size) return;
-    const wanted = parseInt(value("updates"), 10), found = Math.max(...[...results.pictures.keys()].filter((n) => n <= wanted));
-    const sr = results.pictures.get(found), { bicubic, hr } = results;
-    compare.show([bicubic, sr], [`bicubic${words(bicubic, hr)}`, `MZSR, ${found} update${found === 1 ? "" : "s"}${words(sr, hr)}`]);
+    const wanted = SHOWN.find((n) => count(n) === value("updates")), sr = results.pictures.get(wanted), { bicubic, hr } = results;
+    compare.show([bicubic, sr], [`bicubic${words(bicubic, hr)}`, `MZSR, ${count(wanted)}${words(sr, hr)}`]);
     compare.place.hidden = false;
+  }
+
+  /** Show what was reached last, and offer that and what was before it. */
+  function reached(taken, picture) {
+    results = running;
+    results.pictures.set(taken, picture);
+    [...inputs.updates.input.options].forEach((option, i) => { option.disabled = !results.pictures.has(SHOWN[i]); });
+    inputs.updates.set(count(taken));
+    compare.place.classList.remove("mzsr-old");
+    show();
+  }
+
+  function ended(sentence) {
+    running.sentence = status.textContent = sentence;
+    running = null;
+    bar.hidden = true;
+    asked.disabled = false;
+    if (document.activeElement === document.body) go.focus({ preventScroll: true }); // where a keyboard was before
+  }
+
+  const HEARD = {
+    ready: () => { status.textContent = "Learning from this picture ..."; },
+    update({ taken, loss }) {
+      bar.value = taken;
+      status.textContent = `Update ${taken} of ${bar.max}: before it, the mean error on a smaller copy was ${(255 * loss).toFixed(2)} grey levels.`;
+    },
+    picture: ({ taken, picture }) => reached(taken, picture),
+    done() {
+      ended(`${running.size ? `${running.size}, enlarged. ` : ""}Move the divider: bicubic on its left, MZSR on its right.`);
+      place.dataset.done = "yes";
+    },
+    failed: ({ reason }) => ended(`It did not work: ${reason}`),
+  };
+
+  function hired() {
+    const found = new Worker(new URL("./mzsr-worker.js", import.meta.url), { type: "module" });
+    found.onmessage = ({ data }) => HEARD[data.kind](data);
+    found.onerror = () => {
+      found.terminate();
+      worker = null;
+      ended("It did not work: the network cannot be loaded, or this browser cannot run it. It needs module workers and WebAssembly.");
+    };
+    return found;
   }
 
   go.addEventListener("click", async () => {
@@ -168,49 +252,25 @@ function start(place) {
       file.focus();
       return;
     }
-    go.disabled = true;
+    asked.disabled = true;
     bar.hidden = false;
     bar.value = 0;
     status.textContent = "Loading the network (16 MB, once) ...";
     delete place.dataset.done;
-    const [kernel, mode] = told();
-    const hr = mine() ? null : await load(samples[value("picture")]);
-    const lr = mine() ? own.picture() : imaging.degrade(hr, ...CAMERAS[value("camera")]);
-    results = { hr, bicubic: lr.map(imaging.upscale), pictures: new Map(), size: mine() ? own.words() : null };
-    worker.postMessage({ lr, kernel, mode, shown: SHOWN });
+    running = { chosen: chosen(), pictures: new Map(), size: mine() ? own.words() : null };
+    try {
+      const [kernel, mode] = told();
+      const hr = mine() ? null : await load(samples[value("picture")]);
+      const lr = mine() ? own.picture() : imaging.degrade(hr, ...CAMERAS[value("camera")].slice(0, 2));
+      Object.assign(running, { hr, bicubic: lr.map(imaging.upscale) });
+      worker ??= hired();
+      worker.postMessage({ lr, kernel, mode, shown: SHOWN });
+    } catch (error) {
+      ended(`It did not work: ${error.message}`);
+    }
   });
 
-  worker.onmessage = ({ data }) => {
-    if (data.kind === "ready") status.textContent = "Learning from this picture ...";
-    if (data.kind === "update") {
-      bar.value = data.taken;
-      status.textContent = `Update ${data.taken} of ${bar.max}: it was off by ${(255 * data.loss).toFixed(2)} grey levels before it.`;
-    }
-    if (data.kind === "picture") {
-      results.pictures.set(data.taken, data.picture);
-      show();
-    }
-    if (data.kind === "done") {
-      const what = results.size ? `${results.size}, enlarged. ` : "";
-      status.textContent = `${what}Move the divider: bicubic on its left, MZSR on its right.`;
-      place.dataset.done = "yes";
-    }
-    if (data.kind === "failed") status.textContent = `It did not work: ${data.reason}`;
-    if (data.kind === "done" || data.kind === "failed") {
-      go.disabled = false;
-      bar.hidden = true;
-    }
-  };
-  worker.onerror = () => {
-    status.textContent = "This browser cannot run the network: it needs module workers and WebAssembly.";
-    go.disabled = true;
-  };
-
-  const row = (name) => inputs[name].row;
-  place.append(
-    make("div", { class: "live-controls" }, row("picture"), row("camera"), row("told"), row("lambda1"), row("lambda2"), row("theta")),
-    file, own.place, make("div", { class: "mzsr-go" }, go, bar), status, compare.place,
-  );
+  place.append(asked, status, compare.place);
   arrange();
   place.dataset.ready = "yes";
 }

@@ -20,6 +20,14 @@ ROOT = Path(__file__).resolve().parents[2]
 onnx = pytest.importorskip("onnx", reason="onnx is not installed: make site-test")
 EXPORT, PAGES = (runpy.run_path(ROOT / "docs" / f"{name}.py") for name in ("export_onnx", "pages"))
 PLACE = ".mzsr-live"
+# The updates of the picture that is shown, and those that may be chosen.
+REACHED = """() => {
+    const options = [...document.querySelector('.mzsr-comparison select').options].filter(option => !option.disabled);
+    return {
+        shown: Number(document.querySelector('.mzsr-captions').innerText.match(/MZSR, (\\d+)/)[1]),
+        offered: options.map(option => parseInt(option.value)),
+    };
+}"""
 if not (SITE / "_static" / "mzsr").is_dir():
     pytest.skip("the site was made without MZSR in the browser", allow_module_level=True)
 
@@ -52,11 +60,30 @@ def test_the_graphs_compute_the_network_and_its_learned_update():
         np.testing.assert_allclose(value, wanted, atol=2e-5)
 
 
+def begin(page):
+    page.get_by_role("button", name="Take ten updates").click()
+
+
+def usable(page) -> bool:
+    return page.evaluate("!document.querySelector('.mzsr-asked').disabled")
+
+
+def click(page, canvas: str, x: float, y: float) -> None:
+    """Click on a canvas at shares of its width and height."""
+    page.locator(canvas).scroll_into_view_if_needed()
+    box = page.locator(canvas).bounding_box()
+    page.mouse.click(box["x"] + x * box["width"], box["y"] + y * box["height"])
+
+
+def part(page) -> str:
+    return page.locator(".mzsr-frame").evaluate("frame => frame.style.getPropertyValue('--part')")
+
+
 def take(page, **choices: str) -> dict[int, list[str]]:
     """Choose, take the updates, and return the captions after each number of updates."""
     for label, choice in choices.items():
         page.get_by_label(label.replace("_", " "), exact=True).select_option(choice)
-    page.get_by_role("button", name="Take ten updates").click()
+    begin(page)
     page.wait_for_selector(f"{PLACE}[data-done]")
     captions = {}
     for count in (0, 1, 3, 10):
@@ -92,7 +119,7 @@ def test_a_picture_of_the_readers_is_enlarged_and_the_divider_moves(tmp_path, br
     page = visit(browser, address, "notebooks/11_your_image", "dark")
     noise = np.random.default_rng(0).integers(0, 256, (41, 50, 3), dtype=np.uint8)
     Image.fromarray(noise).resize((130, 81)).save(tmp_path / "mine.png")
-    page.get_by_label("picture", exact=True).select_option("a picture of yours")
+    assert page.get_by_label("picture", exact=True).input_value() == "a picture of yours"
     page.get_by_label("a picture of yours").set_input_files(tmp_path / "mine.png")
     captions = take(page)
     assert captions[10] == ["bicubic", "MZSR, 10 updates"]
@@ -101,8 +128,48 @@ def test_a_picture_of_the_readers_is_enlarged_and_the_divider_moves(tmp_path, br
     assert size == [192, 160]
     page.get_by_label("divider").focus()
     page.keyboard.press("Home")
-    assert page.locator(".mzsr-frame").evaluate("frame => frame.style.getPropertyValue('--part')") == "0%"
+    assert part(page) == "0%"
+    click(page, ".mzsr-right", 0.75, 0.5)
+    assert part(page) == "75%"
     assert page.wrong == []
+
+    # The square follows a click, and then the picture below is that of another place.
+    click(page, ".mzsr-piece canvas", 0.9, 0.5)
+    assert page.get_by_label("across (%)").input_value() == "100"
+    assert page.locator(".mzsr-old").count() == 1
+    click(page, ".mzsr-piece canvas", 0.5, 0.5)
+    assert page.locator(".mzsr-old").count() == 0
+
+
+def test_nothing_contradicts_the_picture_that_is_shown(browser, address):
+    page = visit(browser, address, "index")
+    status, captions = page.locator(f"{PLACE} [role=status]"), page.locator(".mzsr-captions")
+    begin(page)
+    page.wait_for_function("document.querySelector('.mzsr-captions').innerText.includes('MZSR')")
+    reached = page.evaluate(REACHED)
+    assert not usable(page)
+    assert reached["offered"] == [n for n in (0, 1, 3, 10) if n <= reached["shown"]]
+    page.wait_for_selector(f"{PLACE}[data-done]")
+    assert usable(page) and "MZSR, 10 updates" in captions.inner_text()
+
+    page.get_by_label("MZSR is told").select_option("gani_d")
+    assert "belongs to the choice before" in status.inner_text()
+    assert page.locator(".mzsr-old canvas").count() == 2
+    page.get_by_label("MZSR is told").select_option("g2.0d")
+    assert "Move the divider" in status.inner_text()
+    assert page.locator(".mzsr-old").count() == 0
+    assert page.wrong == []
+
+
+@pytest.mark.parametrize("missing", ["mzsr-worker.js", "weights.json", "mzsr-astronaut.png"])
+def test_what_failed_can_be_tried_again(missing, browser, address):
+    page = visit(browser, address, "index")
+    page.route(f"**/{missing}", lambda route: route.abort())
+    begin(page)
+    page.wait_for_function("place => document.querySelector(place).innerText.includes('It did not work')", arg=PLACE)
+    assert usable(page)
+    page.unroute(f"**/{missing}")
+    assert take(page)[10][1].startswith("MZSR, 10 updates")
 
 
 def test_what_cannot_be_enlarged_is_a_sentence(tmp_path, browser, address):

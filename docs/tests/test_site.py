@@ -12,6 +12,7 @@ import math
 import os
 import re
 import runpy
+import types
 from pathlib import Path
 from urllib.parse import unquote, urldefrag, urljoin
 
@@ -96,8 +97,47 @@ def test_a_lesson_leads_on_and_describes_its_pictures(name, browser, address):
     feet = re.findall(r'class="(left-prev|right-next)"', text)
     assert feet == ["left-prev", "right-next"]
     assert "previous: " not in article
+    assert article.count("Show the imports") <= 1
+    for around, source in re.findall(r"(.*)<img [^>]*src=\"([^\"]+)\"", article):
+        assert around.endswith(f'image-reference" href="{source}">'), "a picture leads to its file"
     assert (SITE / "_sources" / f"{name}.ipynb").read_bytes() == (ROOT / f"{name}.ipynb").read_bytes()
     assert f"_sources/{name}.ipynb" in text
+
+
+def test_after_the_last_lesson_come_the_tables():
+    text = (SITE / f"notebooks/{LESSONS[-1]}.html").read_text()
+    assert re.search(r'class="right-next" href="([^"]+)"', text).group(1) == "../results/tables.html"
+
+
+def test_the_first_page_names_everything_live(browser, address):
+    page = visit(browser, address, "index")
+    named = page.locator("article p a").evaluate_all("all => all.map(link => link.getAttribute('href'))")
+    live = [
+        name for name in LESSONS if re.search(r'class="(mzsr-)?live"', (SITE / f"notebooks/{name}.html").read_text())
+    ]
+    assert {f"notebooks/{name}.html" for name in live} <= {*named}
+
+
+def test_the_pictures_of_a_page_have_one_frame_and_cards_show_them_whole(browser, address):
+    page = visit(browser, address, "notebooks/07_meta_training", "dark")
+    look = """image => (({padding, backgroundColor, borderRadius}) => [padding, backgroundColor, borderRadius].join())(
+        getComputedStyle(image))"""
+    frames = page.locator("article img").evaluate_all(f"all => all.map({look})")
+    assert len(frames) > 3 and len({*frames}) == 1
+    cards = visit(browser, address, "index").locator(".sd-card-img-top")
+    fits = cards.evaluate_all("all => all.map(image => getComputedStyle(image).objectFit)")
+    assert fits == ["contain"] * len(LESSONS)
+
+
+@pytest.mark.parametrize("code", [0, 1])
+def test_the_last_line_of_making_the_site_says_whether_it_failed(code, tmp_path, monkeypatch, capsys):
+    monkeypatch.syspath_prepend(ROOT / "docs")
+    make = runpy.run_path(ROOT / "docs" / "make_site.py")["main"]
+    monkeypatch.setitem(make.__globals__, "lay_out", lambda source: None)
+    monkeypatch.setattr("subprocess.run", lambda *_, **__: types.SimpleNamespace(returncode=code, stdout=""))
+    assert make(tmp_path / "site") == code
+    last = capsys.readouterr().out.splitlines()[-1]
+    assert last.startswith("FAILED") == bool(code)
 
 
 class Addresses(html.parser.HTMLParser):
