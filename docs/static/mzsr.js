@@ -117,7 +117,7 @@ function comparison(chosen) {
 
 function start(place) {
   const samples = JSON.parse(place.dataset.pictures);
-  const status = make("p", { role: "status", class: "live-status" }, "Ten updates take ten to thirty seconds; before the first ones the network is loaded, 16 MB.");
+  const status = make("p", { role: "status", class: "live-status" }, "Ten updates take ten to thirty seconds; the first time, the network (16 MB) is loaded.");
   const bar = make("progress", { max: Math.max(...SHOWN), value: 0, "aria-label": "updates taken", hidden: "" });
   const go = make("button", { type: "button" }, "Take ten updates");
   const file = make("input", { type: "file", accept: "image/*", "aria-label": "a picture of yours" });
