@@ -9,6 +9,7 @@ import torch
 
 from mzsr_lib.files import InputError
 from mzsr_lib.imaging.cameras import LARGEST_DOUBT, TOLD_SIZE, positive
+from mzsr_lib.imaging.compression import compression
 from mzsr_lib.imaging.degradation import Degradation
 from mzsr_lib.imaging.kernels import gaussian_kernel, moments
 from mzsr_lib.models import weights
@@ -32,13 +33,16 @@ class Guess:
     Attributes
     ----------
     finding
-        What the estimator saw.
+        What the estimator saw; its noise is at least what the compression did.
     scale
         Of the enlargement.
+    quality
+        Of the JPEG that the picture once was, see `compression.compression`; None when it seems to have been none.
     """
 
     finding: Finding
     scale: int
+    quality: int | None = None
 
     @property
     def trusted(self) -> bool:
@@ -56,8 +60,9 @@ class Guess:
 
     @property
     def disturbances(self) -> str:
-        """How strong the noise is, in words."""
-        return f"disturbances of {self.finding.noise * 255:.1f} grey levels"
+        """How strong the noise is, in words, and that of a JPEG."""
+        once = f" (it was a JPEG of quality {self.quality})" if self.quality is not None else ""
+        return f"disturbances of {self.finding.noise * 255:.1f} grey levels{once}"
 
     @property
     def sentence(self) -> str:
@@ -143,4 +148,7 @@ def guess(lr: Images, scale: int) -> Guess:
         raise InputError(
             f"A picture of {size} is too small to estimate a kernel: give {LEAST_SIDE} px or more, or --kernel."
         )
-    return Guess(look(_estimator(name, str(lr.device)), lr), scale)
+    finding, found = look(_estimator(name, str(lr.device)), lr), compression(lr)
+    if found is None:
+        return Guess(finding, scale)
+    return Guess(finding._replace(noise=max(finding.noise, found.disturbance)), scale, found.quality)

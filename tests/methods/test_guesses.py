@@ -5,8 +5,11 @@ import torch
 from helpers import close, picture
 
 import mzsr_lib
+from mzsr_lib.benchmark import datasets
 from mzsr_lib.files import InputError
+from mzsr_lib.imaging import cameras
 from mzsr_lib.imaging.cameras import TOLD_SIZE
+from mzsr_lib.imaging.compression import compression
 from mzsr_lib.imaging.degradation import Degradation
 from mzsr_lib.imaging.kernels import covariance, gaussian_kernel, moments
 from mzsr_lib.methods import guesses
@@ -63,6 +66,16 @@ def test_without_a_kernel_a_photograph_is_guessed_and_said(shipped):
     assert sr.shape == (1, 3, 88, 80)
     assert len(said) == 1 and "grey levels" in said[0]
     close(mzsr_lib.upscale(LR, "estimate", device="cpu", say=said.append), sr, 0)
+
+
+def test_a_picture_that_was_a_jpeg_has_at_least_the_disturbance_of_its_compression(shipped):
+    clean = Degradation(torch.ones(1, 1), 2, "bicubic")(datasets.example("chelsea")[..., :256, :256])
+    for quality in (60, 90):
+        compressed = cameras.jpeg(clean, quality)
+        told = guesses.guess(compressed, 2)
+        assert told.quality == quality and f"a JPEG of quality {quality}" in told.sentence
+        assert told.finding.noise >= compression(compressed).disturbance
+    assert guesses.guess(clean, 2).quality is None and "JPEG" not in guesses.guess(clean, 2).sentence
 
 
 def round_blur(variance: float, mode="direct") -> Degradation:

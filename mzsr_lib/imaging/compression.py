@@ -1,0 +1,144 @@
+"""What JPEG has done to a picture: its quality, told by the pixels alone, and how much it disturbs.
+
+JPEG rounds each of the 64 cosine coefficients of a block of 8 x 8 px to multiples of a step. In a picture that was
+compressed, and read and saved as something else since, the coefficients of the luma still lie near multiples of those
+steps (Fan and de Queiroz, "Identification of bitmap compression history", IEEE TIP 2003). Which steps they are is asked
+of the tables that libjpeg, and with it nearly every program, makes from a quality between 1 and 100.
+"""
+
+import math
+from typing import NamedTuple
+
+import torch
+
+from mzsr_lib.shapes import Float, Images, Tensor
+
+BLOCK = 8
+# The luma steps of quality 50: ITU-T T.81 (1992), table K.1.
+STEPS = torch.tensor(
+    [
+        [16, 11, 10, 16, 24, 40, 51, 61],
+        [12, 12, 14, 19, 26, 58, 60, 55],
+        [14, 13, 16, 24, 40, 57, 69, 56],
+        [14, 17, 22, 29, 51, 87, 80, 62],
+        [18, 22, 37, 56, 68, 109, 103, 77],
+        [24, 35, 55, 64, 81, 104, 113, 92],
+        [49, 64, 78, 87, 103, 121, 120, 101],
+        [72, 92, 95, 98, 112, 100, 103, 99],
+    ],
+    dtype=torch.float64,
+)
+LUMA = (0.299, 0.587, 0.114)  # JFIF's, of full range
+QUALITIES = range(10, 100)
+# Of a coefficient that lay on a step: what rounding the colours and the luma to 8 bits leaves, grey levels; and the
+# share that lies elsewhere.
+SMEARED, STRAY = 0.4, 0.02
+FEWEST, MOST = 16, 8192  # blocks that are looked at
+FEW = 0.05  # share of coefficients, below which their distribution is not trusted
+SURE = 30.0  # logarithm of how much likelier the steps must be than none
+WHITE = 219 / 146.42  # from an error of the full-range luma to the noise that disturbs as much: `cameras.disturbance`
+
+
+class Compression(NamedTuple):
+    """What was found.
+
+    Attributes
+    ----------
+    quality
+        From 10 to 99, as libjpeg counts it.
+    disturbance
+        Standard deviation, in [0, 1], of the white noise that disturbs the luma as much as the compression did.
+    """
+
+    quality: int
+    disturbance: float
+
+
+def steps(quality: int) -> Float[Tensor, "8 8"]:
+    """Return the steps of the luma, in grey levels, that libjpeg makes from a quality from 1 to 100."""
+    percent = 5000 // quality if quality < 50 else 200 - 2 * quality
+    return ((STEPS * percent + 50) / 100).floor().clamp(1, 255)
+
+
+def compression(image: Images) -> Compression | None:
+    """Return how a picture (1, 3, h, w) was compressed as JPEG, or None when it does not look so.
+
+    Its blocks must begin in the upper left corner: a picture that was cropped or turned after it was compressed shows
+    nothing, and neither does one of the best qualities, whose steps are as small as the rounding to 8 bits.
+    """
+    if min(image.shape[-2:]) < BLOCK:
+        return None
+    coefficients = _coefficients(image)
+    if len(coefficients) < FEWEST:
+        return None
+    likelier = torch.stack([_likelier(coefficients, steps(quality)) for quality in QUALITIES])
+    best = int(likelier.argmax())
+    if likelier[best] < SURE:
+        return None
+    return Compression(QUALITIES[best], _disturbance(coefficients, steps(QUALITIES[best])))
+
+
+def _coefficients(image: Images) -> Float[Tensor, "n 8 8"]:
+    """Return the cosine coefficients of the luma of blocks, in grey levels; blocks with clipped values are left out."""
+    blocks = image[0].unfold(1, BLOCK, BLOCK).unfold(2, BLOCK, BLOCK)  # (3, rows, columns, 8, 8), not a copy yet
+    apart = math.ceil(math.sqrt(blocks.shape[1] * blocks.shape[2] / MOST)) or 1
+    blocks = blocks[:, ::apart, ::apart].flatten(1, 2).double()
+    blocks = blocks[:, ((blocks > 0) & (blocks < 1)).all(dim=(0, 2, 3))]
+    luma = 255 * (torch.tensor(LUMA).to(blocks).view(3, 1, 1, 1) * blocks).sum(0) - 128
+    number = torch.arange(BLOCK).to(blocks)
+    cosines = torch.cos(math.pi * number[:, None] * (2 * number + 1) / (2 * BLOCK)) / 2
+    cosines[0] /= math.sqrt(2)
+    return cosines @ luma @ cosines.T
+
+
+def _likelier(coefficients: Float[Tensor, "n 8 8"], table: Float[Tensor, "8 8"]) -> Tensor:
+    """Return the logarithm of how much likelier the coefficients are with these steps than spread evenly.
+
+    Only those that are not rounded to zero speak: a zero may be what a blurred picture has there. And only the lower
+    frequencies do, with steps of 2 or more.
+    """
+    rows, columns = torch.where((torch.arange(8)[:, None] + torch.arange(8) <= 5) & (table >= 2))
+    spoken = (rows + columns) > 0  # the mean of a block is not asked
+    rows, columns = rows[spoken], columns[spoken]
+    step, found = table[rows, columns], coefficients[:, rows, columns]
+    multiple = (found / step).round()
+    near = torch.exp(-(((found - multiple * step) / SMEARED) ** 2) / 2) / (SMEARED * math.sqrt(2 * math.pi))
+    return (((1 - STRAY) * near * step + STRAY).log() * (multiple != 0)).sum()
+
+
+def _disturbance(coefficients: Float[Tensor, "n 8 8"], table: Float[Tensor, "8 8"]) -> float:
+    """Return how strong the noise is that disturbs as much as rounding to these steps.
+
+    What was rounded to a multiple is off by the variance of a uniform error. What was rounded to zero is as large as
+    Laplace's distribution says, whose width follows from how many were not; where hardly any were, it falls with the
+    frequency as it did before.
+    """
+    count, widths, total = len(coefficients), torch.full((BLOCK, BLOCK), math.inf), 0.0
+    for i in range(BLOCK):
+        for j in range(BLOCK):
+            step = float(table[i, j])
+            lost = step**2 / 12
+            spoken = int(((coefficients[:, i, j] / step).round() != 0).sum())
+            share = (spoken + 0.5) / (count + 1)
+            if i + j:
+                width = step / (-2 * math.log(share))
+                before = [w for w in (_next(widths[:i, j]), _next(widths[i, :j])) if math.isfinite(w)]
+                widths[i, j] = width = min([width, *before]) if share < FEW else width
+                lost = share * lost + (1 - share) * min(_below(step / 2, width), lost)
+            total += lost
+    # On top of it the luma is rounded to 8 bits, and then the colours.
+    return WHITE * math.sqrt(total / BLOCK**2 + (1 + sum(w**2 for w in LUMA)) / 12) / 255
+
+
+def _next(widths: Tensor) -> float:
+    """Return what a sequence of widths goes on with, when it falls as it last did and never rises."""
+    known = widths[widths.isfinite()].tolist()
+    if len(known) < 2:
+        return known[-1] if known else math.inf
+    return known[-1] * min(known[-1] / known[-2], 1)
+
+
+def _below(most: float, width: float) -> float:
+    """Return the mean square of numbers of Laplace's distribution of a width that are smaller than `most`."""
+    rest = math.exp(-most / width)
+    return (2 * width**2 - (most**2 + 2 * most * width + 2 * width**2) * rest) / (1 - rest)

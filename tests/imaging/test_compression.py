@@ -1,0 +1,65 @@
+"""What JPEG has done: the steps of libjpeg, its quality from the pixels alone, and how much it disturbs."""
+
+import io
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from mzsr_lib.benchmark import datasets
+from mzsr_lib.imaging import cameras, compression, degradation, kernels
+
+BICUBIC = degradation.from_setting(kernels.named()["bicubic"])
+
+
+def small(name: str = "chelsea", side: int = 256):
+    """A picture that was never compressed as it is: made smaller first."""
+    return BICUBIC(datasets.example(name)[..., :side, :side])
+
+
+@pytest.mark.parametrize("quality", [1, 10, 49, 50, 75, 99, 100])
+def test_the_steps_are_those_that_libjpeg_writes(quality):
+    buffer = io.BytesIO()
+    Image.fromarray(np.zeros((8, 8, 3), np.uint8)).save(buffer, "JPEG", quality=quality)
+    written = Image.open(buffer).quantization[0]
+    assert compression.steps(quality).flatten().tolist() == list(written)
+
+
+@pytest.mark.parametrize("name", ["chelsea", "astronaut", "coffee"])
+@pytest.mark.parametrize("quality", [25, 40, 62, 75, 90, 95])
+def test_the_quality_is_told_by_the_pixels_with_halved_chroma_or_without(name, quality):
+    for subsampled in (True, False):
+        found = compression.compression(cameras.jpeg(small(name), quality, subsampled))
+        assert found is not None and found.quality == quality
+
+
+@pytest.mark.parametrize("name", ["chelsea", "astronaut", "coffee", "rocket"])
+def test_a_picture_that_was_none_is_told_so(name):
+    clean = small(name)
+    noisy = clean + 4 / 255 * torch.randn(clean.shape, generator=torch.Generator().manual_seed(0))
+    for picture in (clean, noisy.clamp(0, 1), torch.rand(1, 3, 64, 64), torch.full((1, 3, 64, 64), 0.5)):
+        assert compression.compression(picture) is None
+
+
+@pytest.mark.parametrize("quality", [40, 75, 90])
+def test_the_disturbance_is_that_of_the_compression_within_a_quarter(quality):
+    clean = small("astronaut")
+    compressed = cameras.jpeg(clean, quality)
+    found = compression.compression(compressed)
+    true = float(cameras.disturbance(compressed, clean))
+    assert found is not None and found.disturbance == pytest.approx(true, rel=0.25)
+
+
+def test_blocks_that_begin_elsewhere_and_pictures_of_few_blocks_show_nothing():
+    compressed = cameras.jpeg(small(), 60)
+    assert compression.compression(compressed[..., 3:, 5:]) is None
+    for side in (1, 7, 24):
+        assert compression.compression(compressed[..., :side, :side]) is None
+
+
+def test_a_large_picture_is_looked_at_in_part():
+    compressed = cameras.jpeg(small("coffee"), 70)
+    wide = compressed.repeat(1, 1, 12, 12)
+    assert len(compression._coefficients(wide)) <= compression.MOST
+    assert compression.compression(wide).quality == 70
