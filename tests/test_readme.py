@@ -13,19 +13,39 @@ from mzsr_lib.files import read_rows
 from mzsr_lib.models import weights
 
 ROOT = Path(__file__).resolve().parents[1]
-README = (ROOT / "README.md").read_text(encoding="utf-8")
+README, CONTRIBUTING, *CARDS = (
+    (ROOT / name).read_text(encoding="utf-8")
+    for name in ("README.md", "CONTRIBUTING.md", "results/README.md", "mzsr_lib/weights/README.md")
+)
+# What a column of GitHub, 836 px, has room for: letters of code, and, with the padding of three letters a cell, of a
+# table whose lines are broken wherever they can be.
+CODE, TABLE = 98, 88
 
 
-def code(language: str) -> list[str]:
+def code(language: str, text: str = README) -> list[str]:
     """The code blocks of a language."""
-    return re.findall(rf"^```{language}\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
+    return re.findall(rf"^```{language}\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
 
 
 def commands() -> list[str]:
     """The lines of the shell examples that call our command, directly or through torchrun."""
-    lines = "\n".join(code("bash")).replace("\\\n", " ").splitlines()
+    lines = (
+        "\n".join(block for text in (README, *CARDS) for block in code("bash", text)).replace("\\\n", " ").splitlines()
+    )
     ours = (re.sub(r"^torchrun .* -m mzsr_lib\.cli", "mzsr", line) for line in lines)
     return [line for line in ours if line.startswith("mzsr ")]
+
+
+def test_nothing_is_too_wide_for_a_page_of_github():
+    tables = re.findall(r"^\|[^\n]*\n\|[:|-]+\n(?:\|[^\n]*\n)+", README, re.MULTILINE)
+    assert len(tables) >= 4
+    for table in tables:
+        lines = [re.sub(r"\]\([^)]*\)", "]", line).strip("|").split("|") for line in table.splitlines()]
+        columns = zip(*(line for line in lines if set("".join(line)) - set(":-")), strict=True)
+        longest = [max(len(word) for cell in column for word in cell.split()) for column in columns]
+        assert sum(longest) + 3 * len(longest) <= TABLE, lines[0]
+    wide = [line for block in code(r"\w*") for line in block.splitlines() if len(line) > CODE]
+    assert wide == []
 
 
 def test_the_table_is_that_of_the_measured_rows():
@@ -51,9 +71,11 @@ def test_a_link_leads_somewhere(target):
 def test_the_tree_names_the_rooms_in_their_order_and_the_files_of_the_method():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"][0]
     rooms = [name for layer in reversed(project["layers"]) for name in layer.split(" | ")]
-    shown = re.findall(r"^  ([a-z]+)(?:\.py|/) ", README, re.MULTILINE)
+    shown = re.findall(r"^  ([a-z]+)(?:\.py|/) ", CONTRIBUTING, re.MULTILINE)
     assert shown == [*rooms, "weights"]
-    inside = re.split(r"^  ([a-z]+)/ ", README, flags=re.MULTILINE)
+    folders = [name for name in shown if (ROOT / "mzsr_lib" / name).is_dir()]
+    assert re.findall(r"^  ([a-z]+)/ ", README, re.MULTILINE) == folders
+    inside = re.split(r"^  ([a-z]+)/ ", CONTRIBUTING, flags=re.MULTILINE)
     for room, text in zip(inside[1::2], inside[2::2], strict=True):
         named = set(re.findall(r"^    ([a-z_]+)\.py ", text, re.MULTILINE))
         there = {path.stem for path in (ROOT / "mzsr_lib" / room).glob("[a-z]*.py")}
@@ -62,7 +84,7 @@ def test_the_tree_names_the_rooms_in_their_order_and_the_files_of_the_method():
 
 @pytest.mark.parametrize("line", commands())
 def test_a_command_is_understood(line):
-    assert callable(main.parse(shlex.split(line)[1:]))
+    assert callable(main.parse(shlex.split(line, comments=True)[1:]))
 
 
 def test_there_are_commands_to_look_at():

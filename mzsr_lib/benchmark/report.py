@@ -1,22 +1,21 @@
 """Our means beside the numbers that the paper prints, as the README and the results lesson show them."""
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
 
-from mzsr_lib.benchmark import evaluation, measuring, published, selfcheck, tables
+from mzsr_lib.benchmark import evaluation, measuring, tables
 from mzsr_lib.benchmark.measuring import Rows
 from mzsr_lib.benchmark.tables import DATASETS, Column
 from mzsr_lib.files import InputError, atomic_path
 from mzsr_lib.methods.catalogue import ENTRIES
 
-DIGITS = {"psnr": 2, "ssim": 3}
 # What has a column if it was measured, few enough to be read side by side; all other rows are in results/tables.md.
 COLUMNS = [Column(entry.name, steps) for entry in ENTRIES.values() if entry.reported for steps in entry.standard]
-# What the paper prints of these.
-PRINTED = {("mzsr", steps): Column("mzsr", steps) for steps in (1, 10)}
+PRINTED = [Column("mzsr", steps) for steps in (1, 10)]  # of these the paper's numbers stand beside ours
 
 BEGIN, END = "<!-- results:begin -->", "<!-- results:end -->"
 
@@ -38,80 +37,55 @@ def cells(rows: Rows, scale: int = 2) -> Rows:
     return means.assign(dataset=means["dataset"].map(names), difference=means["psnr"] - means["published_psnr"])
 
 
-def table(rows: Rows, measure: str = "psnr", scale: int = 2) -> str:
-    """Return a Markdown table: a line for each data set and kernel, ours beside the paper's.
-
-    Parameters
-    ----------
-    rows
-        See `measuring.read`.
-    measure
-        ``"psnr"`` (dB) or ``"ssim"``.
-    scale
-        2, 3 or 4: rows of other scales are left out.
-
-    Raises
-    ------
-    InputError
-        If two rows would stand in the same place, because of other weights.
-    """
-    if measure not in DIGITS:
-        raise InputError(f"There is no measure '{measure}': choose {' or '.join(DIGITS)}.")
-    found = cells(rows, scale)
-    twice = found[found.duplicated(["dataset", "kernel", "column"])]
-    for cell in twice.itertuples():
-        raise InputError(f"There are two results for {cell.method} on {cell.dataset} {cell.kernel}.")
-    groups, columns = (
-        found.groupby(["dataset", "kernel"], sort=False),
-        [c for c in COLUMNS if c in set(found["column"])],
-    )
-    shown = [[*names, *_numbers(names, line, columns, measure, scale)] for names, line in groups]
-    heads = ["data set", "kernel", *(c.title for c in columns), *(f"paper: {c.title}" for c in PRINTED.values())]
-    sides = ("left", "left", *["right"] * (len(heads) - 2))
-    return pd.DataFrame(shown, columns=heads).to_markdown(index=False, disable_numparse=True, colalign=sides)
+def table(rows: Rows, scale: int = 2) -> str:
+    """Return the README's Markdown table of PSNR (dB): `beside` for those of `COLUMNS` that were measured."""
+    found = {*cells(rows, scale)["column"]}
+    return beside(rows, [column for column in COLUMNS if column in found], scale, PRINTED)
 
 
-def _numbers(names: tuple[str, str], line: Rows, columns: Sequence[Column], measure: str, scale: int) -> list[str]:
-    """Return ours, then the paper's where the self-check says that they can be compared; a dash for what is not there.
+def beside(rows: Rows, columns: Sequence[Column], scale: int = 2, printed: Sequence[Column] | None = None) -> str:
+    """Return a narrow Markdown table of PSNR (dB): a line a setting, and the paper's number right beside ours.
 
     A mean over fewer pictures than others of its line has their number behind it.
-    """
-    comparable = line["selfcheck"].isin([selfcheck.PASSED, selfcheck.EXCEPTION]).all()
-    printed = published.cells(*names, scale) if comparable else {}
-    ours, whole = {cell["column"]: cell for cell in line.to_dict("records")}, line["images"].max()
-
-    def text(column: Column) -> str:
-        if column not in ours:
-            return "-"
-        images = ours[column]["images"]
-        return f"{ours[column][measure]:.{DIGITS[measure]}f}" + (f" ({images})" if images < whole else "")
-
-    theirs = [getattr(printed.get(key), measure, None) for key in PRINTED]
-    return [*map(text, columns), *("-" if value is None else f"{value:.{DIGITS[measure]}f}" for value in theirs)]
-
-
-def beside(rows: Rows, columns: Sequence[Column], scale: int = 2) -> str:
-    """Return a narrow Markdown table of PSNR (dB): a line a setting, and the paper's number right beside ours.
 
     Parameters
     ----------
     rows
         See `measuring.read`.
     columns
-        Methods to show; one that the paper prints for any of the settings has the paper's column to its right.
+        Methods to show.
     scale
         2, 3 or 4: rows of other scales are left out.
+    printed
+        Those that have the paper's column to their right; by default all for which it prints one of the settings.
+
+    Raises
+    ------
+    InputError
+        If two rows would stand in the same place, because of other weights.
     """
     found = cells(rows, scale)
-    printed = {column for column in columns if found.loc[found["column"] == column, "published_psnr"].notna().any()}
+    for cell in found[found.duplicated(["dataset", "kernel", "column"])].itertuples():
+        raise InputError(f"There are two results for {cell.method} on {cell.dataset} {cell.kernel}.")
+    known = {*found.loc[found["published_psnr"].notna(), "column"]} if printed is None else printed
     shown = []
     for names, line in found.groupby(["dataset", "kernel"], sort=False):
-        values = line.drop_duplicates("column").set_index("column")[["psnr", "published_psnr"]].reindex(columns)
-        both = [value for column in columns for value in values.loc[column].tolist()[: 1 + (column in printed)]]
-        shown.append([", ".join(names), *("-" if pd.isna(value) else f"{value:.2f}" for value in both)])
-    heads = [text for c in columns for text in (c.title, *(["paper"] if c in printed else []))]
+        ours = {cell["column"]: cell for cell in line.to_dict("records")}
+        whole = max(cell["images"] for cell in ours.values())
+        values = [_pair(ours.get(column), whole)[: 1 + (column in known)] for column in columns]
+        shown.append([", ".join(names), *itertools.chain(*values)])
+    heads = [text for c in columns for text in (c.title, *(["paper"] if c in known else []))]
     table = pd.DataFrame(shown, columns=["PSNR (dB)", *heads])
     return table.to_markdown(index=False, disable_numparse=True, colalign=["left", *["right"] * len(heads)])
+
+
+def _pair(cell: dict | None, whole: int) -> list[str]:
+    """Return our mean and the paper's number, a dash for what is not there."""
+    if cell is None:
+        return ["-", "-"]
+    some = f" ({cell['images']})" if cell["images"] < whole else ""
+    theirs = cell["published_psnr"]
+    return [f"{cell['psnr']:.2f}{some}", "-" if pd.isna(theirs) else f"{theirs:.2f}"]
 
 
 def other_weights(rows: Rows, scale: int) -> str:

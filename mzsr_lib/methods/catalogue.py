@@ -92,7 +92,7 @@ def _entries() -> tuple[Entry, ...]:
         Entry("bicubic", "Bicubic", needs_kernel=False, centred=True, reported=True, colour="#919191", marker="X"),
         Entry("aligned", "Aligned bicubic", needs_kernel=False),
         Entry("landweber", "Landweber"),
-        Entry("tikhonov", "Tikhonov", reported=True),
+        Entry("tikhonov", "Tikhonov"),
         blind("pretrained", "Pre-trained", centred=True, colour="#cd7f37", marker="D"),
         blind("blind", "Blind", prior=True, reported=True, colour="#b24a00", marker="s"),
         blind("carn", "CARN", "carn", centred=True),
