@@ -50,8 +50,9 @@ format: $(STAMP) ## format the code and mend what can be mended by rule
 	$(BIN)/python -m ruff format .
 
 # The root is the project, not notebooks/: the pages show pictures of figures/ and link to results/ and mzsr_lib/.
+# .jupyterlab/overrides.json keeps JupyterLab from asking whether it may fetch news; what the user has set goes before it.
 lab: $(STAMP) ## open the notebooks in JupyterLab, at the first page
-	$(BIN)/python -m jupyterlab --ServerApp.root_dir=. notebooks/00_start_here.ipynb
+	$(BIN)/python -m jupyterlab --ServerApp.root_dir=. --LabApp.app_settings_dir=.jupyterlab notebooks/00_start_here.ipynb
 
 apps: $(STAMP) ## open the explorers alone, as pages in the browser (installs voila)
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[apps]'

@@ -6,6 +6,7 @@ Skipped where chromium or playwright is missing. Screenshots go to MZSR_ARTEFACT
 import base64
 import ctypes
 import io
+import json
 import os
 import shlex
 import shutil
@@ -33,9 +34,8 @@ if CHROMIUM is None:
     pytest.skip("there is no chromium: apt-get install chromium", allow_module_level=True)
 
 ROOT = Path(__file__).resolve().parents[2]
-SERVED = ("apps", "notebooks", "figures", "results", "mzsr_lib")  # what a page shows or links to
+SERVED = (".jupyterlab", "apps", "notebooks", "figures", "results", "mzsr_lib")  # what a page shows or links to
 SETTINGS = {
-    "apputils-extension/notification": '{"fetchNews": "false", "checkForUpdates": false}',
     "notebook-extension/tracker": '{"windowingMode": "none"}',  # draw the whole page, not what is seen of it
 }
 FIRST = "notebooks/00_start_here.ipynb"
@@ -243,6 +243,15 @@ def test_the_first_page_is_whole(page, lab):
     page.wait_for_function(f"{pictures}.length >= {len(stored) + shown} && {pictures}.every(img => img.complete)")
     assert page.evaluate(f"{pictures}.filter(img => img.naturalWidth === 0).map(img => img.src)") == []
     assert page.failed == []
+
+
+def test_nobody_is_asked_whether_news_may_be_fetched(page, lab):
+    address = f"{lab}/lab/api/settings/@jupyterlab/apputils-extension:notification"
+    with urllib.request.urlopen(address, timeout=5) as answer:
+        found = json.load(answer)
+    assert found["settings"] == {}  # nothing of the user's own
+    assert found["schema"]["properties"]["fetchNews"]["default"] == "false"
+    assert page.locator(".Toastify__toast").all_inner_texts() == []
 
 
 def test_every_file_that_a_page_names_is_served(lab):
