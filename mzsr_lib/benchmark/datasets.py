@@ -3,6 +3,7 @@
 import functools
 import hashlib
 import os
+import shlex
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -81,7 +82,11 @@ def folder(name: str, root: str | Path | None = None) -> Path:
     found, wanted = len(present(name, root)), len(entries_of(name))
     if found < wanted:
         place = _place(name, root)
-        raise InputError(f"{place} holds {found} of the {wanted} files of {name}: run 'mzsr data fetch {name}'.")
+        command = f"mzsr data fetch {name} --data {shlex.quote(str(place.parent))}"
+        raise InputError(
+            f"{place} holds {found} of the {wanted} files of {name}: run "
+            f"'{command}', or name the folder that holds them (--data)."
+        )
     return _place(name, root)
 
 

@@ -392,7 +392,7 @@ def read(path: str | Path, needed: Sequence[str] = COLUMNS) -> Rows:
             lines = [(reader.line_num, line) for line in reader if line]
     except (OSError, ValueError, csv.Error) as error:
         reason = "it is no text" if isinstance(error, UnicodeError) else error
-        raise InputError(f"The rows {path} cannot be read ({reason}).") from None
+        raise InputError(f"The rows {path} cannot be read ({reason}): give another file, or mend it.") from None
     while lines and lines[0][1][0].startswith("#"):
         del lines[0]
     if not lines:

@@ -21,7 +21,10 @@ def folders(names: Iterable[str], root: str | Path | None = None) -> dict[str, P
     """Return the folders of data sets, or of one's own pictures, below `root` (default: `datasets.data_root`)."""
     root, found = Path(root or datasets.data_root()).expanduser(), {}
     for name in names:
-        known = name in datasets.manifest()
+        if not (known := name in datasets.manifest()) and not (root / name).exists():
+            raise InputError(
+                f"'{name}' is no data set ({', '.join(datasets.manifest())}), and {root} has no folder of that name."
+            )
         found[name] = datasets.folder(name, root) if known else existing_folder(root / name)
     return found
 

@@ -7,9 +7,9 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from tyro.conf import Positional, arg
+from tyro.conf import Positional
 
-from mzsr_lib.cli.targets import MOST, MaxPixels, Overwrite, writable
+from mzsr_lib.cli.targets import MOST, MaxPixels, Overwrite, arg, writable
 from mzsr_lib.methods import catalogue
 
 if TYPE_CHECKING:
@@ -59,7 +59,9 @@ Precision = Annotated[
 DataRoot = Annotated[
     Path | None,
     arg(
-        metavar="DIR", help="Parent folder of the data sets; by default the environment variable MZSR_DATA, or a cache."
+        metavar="DIR",
+        help="Parent folder of the data sets; by default what the environment variable MZSR_DATA names, or a cache, "
+        "see mzsr data list.",
     ),
 ]
 
@@ -156,7 +158,9 @@ def data_list(data: DataRoot = None) -> None:
 
 
 def data_fetch(
-    names: Annotated[Positional[tuple[str, ...]], arg(metavar="NAME", help="Data sets; see mzsr data list.")],
+    names: Annotated[
+        Positional[tuple[str, ...]], arg(metavar="NAME [NAME ...]", help="One or more data sets; see mzsr data list.")
+    ],
     data: DataRoot = None,
 ) -> None:
     """Download data sets; files that are there and right (SHA-256) are kept, damaged ones fetched anew.

@@ -4,10 +4,10 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-from tyro.conf import Positional, arg
+from tyro.conf import Positional
 
 from mzsr_lib.cli.commands import KERNEL, Convention, Device, Methods, Mode, Precision, Scale, Seed, Weights, note
-from mzsr_lib.cli.targets import MOST, MaxPixels
+from mzsr_lib.cli.targets import MOST, MaxPixels, arg
 from mzsr_lib.files import InputError
 from mzsr_lib.methods import catalogue
 

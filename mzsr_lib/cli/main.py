@@ -5,6 +5,7 @@ MZSR_DEBUG=1 in the environment the traceback is shown as well.
 """
 
 import contextlib
+import difflib
 import errno
 import functools
 import io
@@ -23,7 +24,10 @@ from mzsr_lib.files import Failure, InputError
 
 Command = Callable[..., None]
 
-DESCRIPTION = "Meta-transfer learning for zero-shot super-resolution. Help for a command: mzsr COMMAND --help."
+DESCRIPTION = (
+    "Meta-transfer learning for zero-shot super-resolution. To enlarge a photo: mzsr upscale photo.jpg photo-x2.png. "
+    "Help for a command: mzsr COMMAND --help. The version: mzsr --version."
+)
 
 COMMANDS: dict[str, Command] = {
     "degrade": commands.degrade,
@@ -42,10 +46,14 @@ GROUPS: dict[str, tuple[str, Callable[[], Mapping[str, Command]]]] = {
         lambda: {"list": commands.data_list, "fetch": commands.data_fetch},
     ),
     "weights": ("The weights that come with the package.", lambda: {"list": commands.weights_list}),
-    "pretrain": ("Stage 1: train a network on many pairs. Without a preset the paper's.", training.pretrain_presets),
+    "pretrain": (
+        "Stage 1: train a network on many pairs. Without a preset the paper's settings. The flags of a preset: mzsr "
+        "pretrain PRESET --help.",
+        training.pretrain_presets,
+    ),
     "meta-train": (
         "Stage 2: meta-train a starting point from which a few gradient steps fit any blur kernel. Without a preset "
-        "the paper's.",
+        "the paper's settings. The flags of a preset: mzsr meta-train PRESET --help.",
         training.meta_train_presets,
     ),
 }
@@ -95,6 +103,7 @@ def parse(words: list[str]) -> Callable[[], None]:
     """
     if words == ["--version"]:
         return lambda: print(f"mzsr {__version__}")
+    _check_names(words)
     complaint = io.StringIO()
     try:
         with contextlib.redirect_stderr(complaint):
@@ -109,6 +118,22 @@ def parse(words: list[str]) -> Callable[[], None]:
         raise
 
 
+def _command(words: Sequence[str]) -> list[str]:
+    """Return the words that name a command: one, or two in a group."""
+    count = 2 if {*words[:1]} & {*GROUPS} else 1
+    return list(itertools.takewhile(lambda word: not word.startswith("-"), words[:count]))
+
+
+def _check_names(words: Sequence[str]) -> None:
+    """Raise `InputError` for a command, or one of a group, that there is not."""
+    own, names = "mzsr", [*COMMANDS, *GROUPS]
+    for word in _command(words):
+        if word not in names:
+            near = "".join(f" (perhaps '{name}' is meant)" for name in difflib.get_close_matches(word, names, 1))
+            raise InputError(f"There is no '{own} {word}'{near}: choose from {', '.join(names)}. See {own} --help.")
+        own, names = f"{own} {word}", list(GROUPS[word][1]()) if word in GROUPS else []
+
+
 def _unframed(complaint: str, words: Sequence[str]) -> str:
     """Return what tyro says in a drawn frame as plain text: what is wrong, and whose help to read."""
     lines = [line[2:].rstrip("│| ") for line in complaint.splitlines()[1:]]
@@ -117,17 +142,38 @@ def _unframed(complaint: str, words: Sequence[str]) -> str:
     rest = itertools.dropwhile(lambda line: not line.strip("─- "), lines)
     part = itertools.takewhile(lambda line: line.strip("─- "), rest)
     what = " ".join(line.strip() for line in part if not line.startswith(" " * 8)).rstrip(".")
+    own = " ".join(["mzsr", *_command(words)])
     # Only numbers can fail to be read: any word is a text, and a choice has a sentence of its own.
     if unread := re.fullmatch(r"Error parsing (--[\w-]+): (.*)", what):
         flag, reason = unread.groups()
         wanted = "a whole number" if re.search("INT|int", reason) else "a number" if "FLOAT" in reason else "numbers"
         found = re.findall(r"\[(.*)\]|('.*')|$", reason)[0]
         what = f"{flag} was given {''.join(found)}: it takes {wanted}"
-    if what.startswith("Unrecognized") and (dashed := [w for w in words if w.startswith("-") and os.path.lexists(w)]):
-        what += f". A file whose name begins with a dash is written ./{dashed[0]}"
-    own = " ".join(["mzsr", *(words[:1] if {*words[:1]} <= {*COMMANDS, *GROUPS} else ())])
-    *_, command = f"{own} --help", *re.findall(rf"{own}[a-z -]* --help", complaint)
+    elif choice := re.fullmatch(r"(?i)invalid choice ('.*') for argument '(.*)'\. Expected one of \((.*)\)", what):
+        flag, found, able = choice[2], choice[1], choice[3].replace("'", "")
+        what = f"{flag} was given {found}: it takes one of {able}"
+    elif missing := re.fullmatch(r"Missing value for argument '(.*)'.*", what):
+        what = f"Behind {missing[1]} its value is missing"
+    elif members := re.fullmatch(r"Expected one of \{(.*)\}", what):
+        what = f"Behind '{own}' a word is missing: {members[1]}"
+    elif what.startswith("Unrecognized"):
+        what = _unknown(what, lines, own, words)
+    *_, command = f"{own} --help", *re.findall(rf"(?:run|see):?\s+({own}[a-z -]* --help)", "\n".join(lines))
     return f"{what[:1].upper()}{what[1:]}. See {command}."
+
+
+def _unknown(what: str, lines: Sequence[str], own: str, words: Sequence[str]) -> str:
+    """Return what a command does not know, a flag without its value, and the flag that may be meant."""
+    named = re.sub(r" \(applied to .*?\)", ",", what.partition(":")[2]).strip(" ,").split(", ")
+    named = [word for word in named if word.startswith("-")] or named
+    said = f"'{own}' does not know {', '.join(named)}"
+    meant = re.findall(r"^ +(--[\w-]+)|^ +in (mzsr [a-z -]+?) --help", "\n".join(lines), re.MULTILINE)
+    found = [flag for (flag, _), (_, place) in itertools.pairwise(meant) if flag and place.startswith(own)]
+    if found and found[0] not in named:
+        said += f": perhaps {found[0]} is meant"
+    if dashed := [word for word in words if word.startswith("-") and os.path.lexists(word)]:
+        said += f". A file whose name begins with a dash is written ./{dashed[0]}"
+    return said
 
 
 def application(named: Sequence[str] = ()) -> SubcommandApp:

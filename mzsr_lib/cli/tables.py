@@ -5,10 +5,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from tyro.conf import arg
-
 from mzsr_lib.cli.commands import Convention, DataRoot, Device, Methods, Precision, Seed, Weights, note
-from mzsr_lib.cli.targets import MOST, MaxPixels
+from mzsr_lib.cli.targets import MOST, MaxPixels, arg
 from mzsr_lib.cli.training import MaxMinutes, check_limits
 
 if TYPE_CHECKING:

@@ -1,14 +1,20 @@
 """What every command does with files that a user names to be written: nothing is lost; and with large pictures."""
 
 import os
-from typing import Annotated
+from typing import Annotated, Any
 
-from tyro.conf import arg
+from tyro import conf
 
 from mzsr_lib import files
 from mzsr_lib.files import InputError
 
 STREAM = "-"  # the standard input or output
+
+
+def arg(**told: Any) -> Any:
+    """Return tyro's `arg` with a help that names the default only where there is one; the others are told in words."""
+    return conf.arg(**told, help_behavior_hint=lambda found: f"(default: {found})" if found not in ("", "None") else "")
+
 
 Overwrite = Annotated[bool, arg(help="Replace what is there; otherwise it stays, and is refused or skipped.")]
 MOST = 100_000_000  # decoding.MAX_PIXELS

@@ -7,10 +7,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from tyro.conf import OmitArgPrefixes, arg
+from tyro.conf import OmitArgPrefixes
 
 from mzsr_lib.cli.commands import Device, note
-from mzsr_lib.cli.targets import MOST, MaxPixels
+from mzsr_lib.cli.targets import MOST, MaxPixels, arg
 from mzsr_lib.files import InputError, check_writable
 
 if TYPE_CHECKING:
@@ -37,7 +37,10 @@ Model = Annotated[
     ],
     arg(help="The paper's model or a kernel-aware one, for scale 2, 3, 4 or several; or what photographs need."),
 ]
-Budget = Annotated[Literal["cpu", "gpu"], arg(help="The settings of the shipped weights, or longer ones for a GPU.")]
+Budget = Annotated[
+    Literal["cpu", "gpu"],
+    arg(help="The settings of the shipped weights, or longer ones for a GPU, not run on one yet."),
+]
 MaxMinutes = Annotated[
     float | None, arg(metavar="N", help="Stop cleanly after so many minutes; the same command continues.")
 ]
@@ -64,7 +67,7 @@ def pretrain_presets() -> dict[str, Callable[..., None]]:
                 weights.locate(start)
             _run(stages.pretrain, config, data, output, max_minutes, device, init=start, max_pixels=max_pixels)
 
-        words = f"pretrain {name} --data bsds500-train bsds500-test --output runs/pretrain --max-minutes 60"
+        words = f"pretrain {name} --data .data/bsds500-train .data/bsds500-test --output training-runs/{name}"
         return _described(pretrain, presets.PRETRAIN[name], words)
 
     return {name: command(name, preset()) for name, preset in presets.PRETRAIN.items()}
@@ -97,7 +100,7 @@ def meta_train_presets() -> dict[str, Callable[..., None]]:
                 weights.locate(start)
             _run(stages.meta_train, config, data, output, max_minutes, device, init=start, max_pixels=max_pixels)
 
-        words = f"meta-train {name} --data bsds500-train --output runs/meta --first-order --max-minutes 60"
+        words = f"meta-train {name} --data .data/bsds500-train .data/bsds500-test --output training-runs/{name}"
         return _described(meta_train, presets.META_TRAIN[name], words)
 
     return {name: command(name, preset()) for name, preset in presets.META_TRAIN.items()}

@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from tqdm import tqdm
-from tyro.conf import Positional, arg
+from tyro.conf import Positional
 
 from mzsr_lib.cli.commands import METHODS, Convention, Device, Mode, Precision, Seed, Weights
-from mzsr_lib.cli.targets import MOST, STREAM, MaxPixels, Overwrite, same, writable
+from mzsr_lib.cli.targets import MOST, STREAM, MaxPixels, Overwrite, arg, same, writable
 from mzsr_lib.files import Failure, InputError, printable
 
 if TYPE_CHECKING:
@@ -145,7 +145,9 @@ def upscale(
     are listed at the end, and the exit code is 1; what is there already is skipped.
 
     Example: mzsr upscale photo.jpg photo-x2.png
+
     Example: mzsr upscale LR.png SR.png --kernel g2.0d --scale 2 --steps 10
+
     Example: mzsr upscale photos --output large
     """
     from mzsr_lib import runtime
@@ -174,10 +176,13 @@ class Job:
 def planned(given: tuple[str, ...], output: str | None, overwrite: bool = False) -> list[Job]:
     """Return what is to be done, or raise `InputError` when that is not clear or would destroy something."""
     if output is None:
-        if len(given) != 2 or _is_folder(given[0]):
+        if not given:
+            raise InputError("No picture is given: write for instance mzsr upscale photo.jpg photo-x2.png.")
+        if len(given) != 2 or any(map(_is_folder, given)):
+            found = " and ".join(given) if len(given) < 3 else f"{len(given)} names"
             raise InputError(
-                f"{' and '.join(given) if len(given) < 3 else f'{len(given)} names'}: no word of where the results "
-                "go: give one picture and one file to write, or --output DIR."
+                f"It is not clear where the results go ({found}): give one picture and one file to write, or, for "
+                "several pictures or a folder, --output DIR."
             )
         return [Job(given[0], writable(given[1], given[0], overwrite, TWO), alone=True)]
     sources = list(dict.fromkeys(path for text in given for path in expanded(text)))
@@ -246,7 +251,10 @@ def _check_apart(jobs: list[Job], overwrite: bool) -> None:
     targets: dict[str, str] = {}
     for job in jobs:
         if (other := targets.setdefault(job.target, job.source)) != job.source:
-            raise InputError(f"{other} and {job.source} would both go into {job.target}: take them one by one.")
+            raise InputError(
+                f"{other} and {job.source} would both go into {job.target}: take them in two "
+                "calls, with another --output for one of them."
+            )
         if not overwrite and same(job.source, job.target):
             raise InputError(f"{job.source} would be replaced by its result: give another folder, or --overwrite.")
 

@@ -1,7 +1,7 @@
 """The arrays that a file holds, by name: MATLAB's .mat of every version, .npy, and what is painted in a picture."""
 
+import os
 import struct
-import textwrap
 import warnings
 import zlib
 from collections.abc import Callable
@@ -39,9 +39,13 @@ def read(path: Path) -> Arrays:
             return READERS[path.suffix.lower()](path)
     except InputError:
         raise
-    except Exception as error:  # each reader has its own kinds; a user needs only the sentence
-        reason = textwrap.shorten(str(error), 200) or type(error).__name__
-        raise InputError(f"The kernel file {path} cannot be read ({reason}).") from None
+    except Exception as error:  # each reader has its own kinds, and words that are not meant for a user
+        reason = f"it is damaged, or no {path.suffix} file"
+        if isinstance(error, OSError) and error.errno:
+            reason = os.strerror(error.errno)
+        raise InputError(
+            f"The kernel file {path} cannot be read ({reason}): give a {', '.join(READERS)} file that holds a kernel."
+        ) from None
 
 
 def members(array: np.ndarray) -> list[np.ndarray]:

@@ -50,19 +50,24 @@ def parse(text: str, convention: Convention = "correlate") -> Setting:
     if setting := spelled(text):
         return setting
     raise InputError(
-        f"There is no kernel '{text}': give {', '.join(named())}, 'lambda1,lambda2,theta', "
-        f"or a file that ends in {', '.join(FILE_SUFFIXES)}."
+        f"There is no kernel '{text}': give {', '.join(named())}; three numbers, lambda1,lambda2,theta, such as "
+        f"4.0,1.0,-0.5; or a file that ends in {', '.join(FILE_SUFFIXES)}."
     )
 
 
 def spelled(text: str) -> Setting | None:
-    """Return the kernel that a name or three numbers spell out, without any file; None if the text is neither."""
+    """Return the kernel that a name or three numbers spell out, without any file; None if the text is neither.
+
+    Raises
+    ------
+    InputError
+        If it has commas, and is not three numbers that can be.
+    """
     if text in named():
         return named()[text]
-    parts = text.split(",")
-    if len(parts) != 3:
+    if "," not in text:
         return None
-    numbers = _numbers(text, parts)
+    numbers = _numbers(text, text.split(","))
     return Setting(text, _gaussian(text, *numbers), "direct", gaussian_text(*numbers))
 
 
@@ -80,9 +85,15 @@ def _numbers(text: str, parts: Sequence[str]) -> tuple[float, float, float]:
     try:
         lambda1, lambda2, theta = (float(part) for part in parts)
     except ValueError:
-        raise InputError(f"The kernel '{text}' should be three numbers: lambda1,lambda2,theta.") from None
+        raise InputError(
+            f"The kernel '{text}' should be three numbers, lambda1,lambda2,theta (two variances in px^2, an angle in "
+            "radians): write for instance 2.0,2.0,0 for a round blur, or 4.0,1.0,-0.5 for a slanted one."
+        ) from None
     if not all(map(math.isfinite, (lambda1, lambda2, theta))) or not lambda1 >= lambda2 > 0:
-        raise InputError(f"The kernel '{text}' needs lambda1 >= lambda2 > 0 (variances, px^2) and a finite theta.")
+        raise InputError(
+            f"The kernel '{text}' needs lambda1 >= lambda2 > 0 (variances, px^2) and a finite theta: write for "
+            "instance 4.0,1.0,-0.5."
+        )
     return lambda1, lambda2, theta
 
 

@@ -47,7 +47,9 @@ def read_pictures(folders: Sequence[str | Path], hold_out: int = 8, max_pixels: 
     """
     paths = [path for folder in folders for path in picture_files.paths_in(folder)]
     if len(paths) <= hold_out:
-        raise InputError(f"There are {len(paths)} training pictures, and {hold_out} are held out: give more pictures.")
+        raise InputError(
+            f"The number of pictures is {len(paths)}: give at least {hold_out + 1}, since {hold_out} are held out."
+        )
     chosen = {i * len(paths) // hold_out for i in range(hold_out)}
     pictures = [picture_files.load(path, max_pixels) for path in paths]
     return Pictures(

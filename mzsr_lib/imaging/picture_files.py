@@ -166,9 +166,8 @@ def check_suffix(path: str | Path) -> Path:
     """Return `path`, or raise `InputError` when its ending is not a picture format we write."""
     path = Path(path)
     if path.suffix.lower() not in SUFFIXES:
-        raise InputError(
-            f"{path} has the ending '{path.suffix}', which is no picture format: use {', '.join(SUFFIXES)}."
-        )
+        ending = f"the ending '{path.suffix}', which is no picture format" if path.suffix else "no ending"
+        raise InputError(f"{path} has {ending}: use {', '.join(SUFFIXES)}.")
     return path
 
 

@@ -166,7 +166,7 @@ def _read(path: str | Path, take: Callable[[safe_open], Any]) -> tuple[dict, Any
             _check(provenance)
             return provenance, take(opened)
     except (SafetensorError, OSError, ValueError, RecursionError) as error:  # InputError is a ValueError
-        reason = str(error).rstrip(".")
+        reason = "it is damaged, or something else" if isinstance(error, SafetensorError) else str(error).rstrip(".")
         raise InputError(f"{path} is not a weights file of this library ({reason}): give another file.") from None
 
 

@@ -98,7 +98,7 @@ class TrainConfig(LoopConfig):
     scales
         One or more of 2, 3 and 4; with several, each step (or task) draws one of them.
     kernel
-        One kernel for everything, as `kernel_files.parse` reads it, instead of the prior: that of a specialist.
+        One kernel for everything, spelled as for ``mzsr degrade``, instead of the prior: that of a specialist.
     prior_low
         Smallest eigenvalue of the kernels, px^2.
     prior_high

@@ -201,7 +201,7 @@ def meta_train_begin() -> MetaTrainConfig:
 
 
 def meta_train_plain() -> MetaTrainConfig:
-    """Return the settings of `meta_train_cpu` with plain steps: the paper's own algorithm, on the same budget."""
+    """Return the settings of the preset cpu with plain steps: the paper's own algorithm, on the same budget."""
     return replace(meta_train_cpu(), curvature="none", steps_before=0)
 
 

@@ -387,8 +387,8 @@ def test_weights_are_known_by_their_content(data, tmp_path):
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        ("--datasets none", "should be a folder"),
-        ("--datasets set5", "holds 0 of the 5 files of set5"),
+        ("--datasets none", "'none' is no data set (set5, set14, "),
+        ("--datasets set5", "run 'mzsr data fetch set5 --data "),
         ("--methods best", "no method 'best'"),
         ("--methods mzsr:-1", "steps is -1"),
         ("--methods mzsr:1+disagree", "names no method"),

@@ -3,6 +3,7 @@
 import errno
 import io
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -104,11 +105,20 @@ def test_the_overview_names_every_command(run):
     assert run("--version")[1].startswith("mzsr ")
 
 
+@pytest.mark.parametrize("command", [*main.COMMANDS, "data list", "data fetch"])
+def test_a_help_names_a_default_only_where_there_is_one(run, command):
+    code, out, _ = run(f"{command} --help")
+    assert code == 0 and "Example: mzsr " in out
+    assert not re.search(r"\(default:[\s│]*(None)?\)", out)
+
+
 # What tyro refuses, out of its frame: code 2, and a plain line that says what is wrong.
 MISTYPED = [
-    ("", "Expected one of"),
-    ("enhance", "enhance"),
-    ("data", "{list, fetch}"),
+    ("", "Behind 'mzsr' a word is missing: degrade, upscale"),
+    ("enhance", "There is no 'mzsr enhance': choose from degrade, upscale, "),
+    ("upscal a.png b.png", "There is no 'mzsr upscal' (perhaps 'upscale' is meant): choose from degrade"),
+    ("data", "Behind 'mzsr data' a word is missing: list, fetch"),
+    ("data fetchh set5", "There is no 'mzsr data fetchh' (perhaps 'fetch' is meant): choose from list, fetch"),
     (
         "upscale GIVEN/good.png x.png --kernel g2.0d --steps ten",
         "--steps was given 'ten': it takes a whole number. See mzsr upscale --help",
@@ -116,19 +126,23 @@ MISTYPED = [
     ("upscale GIVEN/good.png x.png --noise much", "--noise was given 'much': it takes a number. See mzsr upscale"),
     ("pretrain cpu --data D --output O --steps 1.5", "--steps was given '1.5': it takes a whole number. See mzsr pre"),
     ("evaluate set5 --steps ten", "--steps was given 'ten': it takes numbers. See mzsr evaluate --help"),
-    ("upscale GIVEN/good.png --frob 3", "Unrecognized options: --frob, 3. See mzsr upscale --help"),
+    ("upscale GIVEN/good.png --frob 3", "'mzsr upscale' does not know --frob. See mzsr upscale --help"),
     ("degrade GIVEN/good.png lr.png", "Missing from mzsr degrade: --kernel KERNEL. See mzsr degrade --help"),
     ("degrade GIVEN/good.png lr.png --kernel g2.0d --scale two", "'two'"),
     (
         "degrade GIVEN/good.png lr.png --kernel g2.0d --scale 5",
-        "Invalid choice '5' for argument '--scale'. Expected one of ('2', '3', '4')",
+        "--scale was given '5': it takes one of 2, 3, 4. See mzsr degrade --help",
     ),
-    ("degrade GIVEN/good.png lr.png --kernel g2.0d --skale 2", "--skale"),
+    ("degrade GIVEN/good.png lr.png --kernel g2.0d --skale 2", "does not know --skale: perhaps --scale is meant. See"),
+    ("upscale a.png b.png --methods mzsr", "'mzsr upscale' does not know --methods: perhaps --method is meant. See mz"),
+    ("upscale a.png b.png --scale", "Behind --scale its value is missing"),
     ("degrade GIVEN/good.png lr.png --kernel g2.0d --mode nearest", "'nearest'"),
     ("evaluate GIVEN/many --kernel g2.0d --steps 1 b", "--steps"),
     ("tables --scales 2 5", "'5'"),
     ("upscale GIVEN/good.png sr.png --kernel g2.0d --steps many", "--steps"),
-    ("pretrain huge --data GIVEN/many --output run", "huge"),
+    ("pretrain huge --data GIVEN/many --output run", "There is no 'mzsr pretrain huge': choose from paper, cpu, "),
+    ("pretrain fin", "'mzsr pretrain fin' (perhaps 'fine' is meant): choose from paper, cpu"),
+    ("pretrain --data D --output O --step 3", "--step: perhaps --steps is meant. See mzsr pretrain --help"),
     ("meta-train plus --data GIVEN/many --output run", "plus"),
     ("pretrain quick --data GIVEN/many --output run --decay sudden", "'sudden'"),
 ]
@@ -182,8 +196,14 @@ WRONG = [
     ("upscale GIVEN/good.png sr.png --method blind --scale 3", "take another method (mzsr, mzsr-plus, landweber"),
     ("upscale GIVEN/good.png GIVEN/even.png --kernel g2.0d", "is there already, and is not replaced unasked"),
     ("upscale GIVEN/good.png GIVEN/good.png --kernel g2.0d", "is the input itself"),
-    ("upscale GIVEN/good.png GIVEN/even.png sr.png --kernel g2.0d", "no word of where the results go"),
-    ("upscale GIVEN sr.png --kernel g2.0d", "no word of where the results go"),
+    ("upscale GIVEN/good.png GIVEN/even.png sr.png --kernel g2.0d", "not clear where the results go (3 names)"),
+    ("upscale GIVEN/good.png GIVEN/empty --kernel g2.0d", "or, for several pictures or a folder, --output DIR"),
+    ("upscale", "No picture is given"),
+    ("upscale GIVEN/good.png GIVEN/empty/../good.png --output o", "take them in two calls, with another --output"),
+    ("upscale GIVEN sr.png --kernel g2.0d", "not clear where the results go"),
+    ("upscale GIVEN/good.png sr.png --kernel 2.0,2.0", "three numbers, lambda1,lambda2,theta"),
+    ("upscale GIVEN/good.png sr.png --kernel 2.0", "three numbers, lambda1,lambda2,theta, such as 4.0"),
+    ("upscale GIVEN/good.png sr.png --kernel GIVEN/text.png", "it is damaged, or no .png file): give a .mat, .npy"),
     ("upscale GIVEN/good.png --kernel g2.0d --output GIVEN", "would be replaced by its result"),
     ("upscale GIVEN/even.png GIVEN/good.png --kernel g2.0d --output a.png", "cannot go into the one file"),
     ("upscale GIVEN/many/*.bmp --kernel g2.0d --output out", "No file fits the pattern"),

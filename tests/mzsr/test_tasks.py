@@ -105,7 +105,7 @@ def test_held_out_pictures_are_spread_over_the_list(folders):
 
 
 def test_something_must_be_left_to_train_on(folders):
-    with pytest.raises(InputError, match="There are 11 training pictures, and 11 are held out"):
+    with pytest.raises(InputError, match="pictures is 11: give at least 12"):
         read_pictures(folders, 11)
 
 
