@@ -18,7 +18,7 @@ CONFIDENCE = 0.95
 
 # The question a variant answers, and its answer; in the order of the table.
 VARIANTS = {
-    "base": ("base", "pre-trained, 2 steps, first order, last, image, bicubic"),
+    "base": ("base", "pre-trained, 2 steps, first order, last, image, bicubic input"),
     "pretrained": ("meta-training", "none"),
     "random": ("pre-training", "none"),
     "random-double": ("pre-training", "none, two budgets"),
@@ -45,7 +45,7 @@ class Estimate:
     mean
         In dB.
     half
-        Half the 95 % interval of Student's t, dB; infinite for a single run.
+        Half the width of the 95 % interval of Student's t, dB; infinite for a single run.
     """
 
     mean: float
@@ -129,7 +129,7 @@ def variants(rows: Sequence[Mapping], questions: Sequence[str] = ()) -> list[str
 def table(rows: Sequence[Mapping], questions: Sequence[str] = (), pictures: str = "held-out") -> str:
     """Return a Markdown table: PSNR after 0, 1 and 10 updates, and what is gained over the base.
 
-    Where the interval of a difference holds zero, these runs show none; that does not prove that there is none.
+    Where the interval of a difference holds 0, these runs show no difference; that does not prove that there is none.
 
     Parameters
     ----------
@@ -141,8 +141,9 @@ def table(rows: Sequence[Mapping], questions: Sequence[str] = (), pictures: str 
         See `psnr`.
     """
     lines = [_line(rows, name, pictures) for name in variants(rows, questions)]
-    headers = ["question: choice", "training updates", *(f"PSNR, {count}" for count in UPDATES)]
-    headers.append("against the base, 10")
+    headers = ["question: choice", "training updates"]
+    headers += [f"after {count} update{'s' * (count != 1)} (dB)" for count in UPDATES]
+    headers.append("against the base, after 10 (dB)")
     right = ["right"] * (len(headers) - 1)
     return tabulate(lines, headers, tablefmt="pipe", disable_numparse=True, colalign=("left", *right))
 
@@ -163,7 +164,7 @@ def words(difference: Estimate) -> str:
     if not math.isfinite(difference.half):
         return f"{difference.mean:+.2f}, one seed"
     shown = f"{difference.mean:+.2f} ± {difference.half:.2f}"
-    return shown if difference.clear else f"{shown}, none shown"
+    return shown if difference.clear else f"{shown} (interval holds 0)"
 
 
 def figure(rows: Sequence[Mapping], questions: Sequence[str] = (), pictures: str = "held-out") -> Drawing:

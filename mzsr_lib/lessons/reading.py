@@ -34,7 +34,8 @@ def minutes(notebook: NotebookNode) -> int:
 def prepare(notebook: NotebookNode) -> None:
     """Write the reading time into a notebook, a description beside each stored picture, and which cells are folded.
 
-    A picture is described by the heading it stands under and by the first sentences of what the text then says of it.
+    A picture is described by the heading it stands under and by the first sentences of what the text then says of it;
+    where that is about something else, by the text `alt` in the metadata of its cell.
     JupyterLab, nbconvert and the site show it to whoever does not see the picture.
     """
     folding.fold(notebook)
@@ -50,6 +51,8 @@ def prepare(notebook: NotebookNode) -> None:
 
 def description(cells: list[NotebookNode], number: int) -> str:
     """Return what the picture of a cell shows, in words."""
+    if own := cells[number].metadata.get("alt"):
+        return own
     texts = [cell.source if cell.cell_type == "markdown" else "" for cell in cells]
     heads = re.findall(r"^#+ (.+)$", "\n".join(texts[:number]), re.MULTILINE)
     seen = next((text for text in texts[number:] if text.startswith(SEEN)), "")
@@ -64,5 +67,6 @@ def description(cells: list[NotebookNode], number: int) -> str:
 
 def plain(text: str) -> str:
     """Return one line of Markdown without its signs."""
+    text = re.sub(r"^\s*- ", "", text, flags=re.MULTILINE)
     text = re.sub(r"\[([^\]]+)\]\([^)]+\)", r"\1", text)
     return re.sub(r"[*`$\\{}_]|mathbf", "", " ".join(text.split())).strip()

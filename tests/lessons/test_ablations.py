@@ -89,7 +89,7 @@ def test_the_table_says_what_the_intervals_carry():
     assert base[1:] == ["40", "29.00 ± 2.48", "30.00 ± 2.48", "31.00 ± 2.48", ""]
     assert random[-1] == "-1.00 ± 0.25"
     assert one_step[:2] == ["inner steps: 1", "50"]
-    assert one_step[-1] == "+0.07 ± 1.27, none shown"
+    assert one_step[-1] == "+0.07 ± 1.27 (interval holds 0)"
 
 
 def test_the_table_of_one_question_holds_the_base_and_its_answers():

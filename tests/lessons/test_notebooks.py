@@ -134,6 +134,14 @@ def test_a_description_has_no_signs_and_more_than_a_few_words():
     cells = [new_markdown_cell("## 2 A `line`"), new_code_cell("figure"), new_markdown_cell(seen)]
     said = "Up. The line of x rises from page 3 on, and does not fall: never."
     assert reading.description(cells, 1) == f"Figure of section '2 A line'. {said}"
+    cells[2].source = "**What you saw.**\n\n- **Up.** A line\n  goes on.\n- And another one, which is long enough."
+    said = "Up. A line goes on. And another one, which is long enough."
+    assert reading.description(cells, 1) == f"Figure of section '2 A line'. {said}"
+
+
+def test_a_picture_that_the_text_is_not_about_has_a_description_of_its_own():
+    cell = new_code_cell("figure", metadata={"alt": "Two rows."})
+    assert reading.description([cell, new_markdown_cell("**What you saw.** Another picture.")], 0) == "Two rows."
 
 
 def test_the_tutorial_has_twelve_notebooks_and_an_appendix_without_a_gap():

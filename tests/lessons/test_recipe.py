@@ -23,7 +23,8 @@ def test_every_question_has_three_answers():
 
 
 def test_ours_are_the_numbers_of_the_weights_file():
-    settings = weights.read_provenance(weights.locate("mzsr-x2"))["settings"]
+    facts = weights.read_provenance(weights.locate("mzsr-x2"))
+    settings = facts["settings"]
     for question, name in (
         ("inner steps", "inner_steps"),
         ("query weights", "query_weights"),
@@ -31,6 +32,8 @@ def test_ours_are_the_numbers_of_the_weights_file():
     ):
         assert re.match(rf"{settings[name]}\b", rows()[question][2])
     assert rows()["clipping of the gradient"][2] == f"norm {settings['clip']:g}"
+    assert rows()["starts from"][2] == facts["phases"][0]["from"]
+    assert f"{settings['bicubic_share']:.0%}" in rows()["sampling"][2]
 
 
 def test_nothing_is_known_of_a_program_that_was_not_seen():
