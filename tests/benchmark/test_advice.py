@@ -33,3 +33,13 @@ def test_what_was_not_measured_is_said(tmp_path, found):
     files.write_rows(tmp_path / "rows.csv", found)
     with pytest.raises(InputError, match="lacks rows of the sweep 'width'"):
         advice.use_when(tmp_path / "rows.csv")
+
+
+def test_each_side_and_each_sweep_has_its_own_numbers(tmp_path):
+    found = rows("mzsr", TOLD, 10) + rows("mzsr", {0: 40.0, 15: 35.0}, 10, sweep="angle")
+    files.write_rows(tmp_path / "rows.csv", found + rows("blind", {"": 26.0}, sweep="angle"))
+    assert advice.by_error(tmp_path / "rows.csv", "width", [-20, 0, 20]).loc["MZSR 10"].tolist() == [25.5, 30.5, 27.5]
+    angle = advice.by_error(tmp_path / "rows.csv", "angle", [0, 15])
+    assert {name: line.tolist() for name, line in angle.iterrows()} == {"Blind": [26.5, 26.5], "MZSR 10": [40.5, 35.5]}
+    with pytest.raises(InputError, match="lacks rows of the sweep 'angle'"):
+        advice.by_error(tmp_path / "rows.csv", "angle", [0, 30])
