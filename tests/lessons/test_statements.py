@@ -6,7 +6,7 @@ import nbformat
 import pytest
 import torch
 
-from mzsr_lib.benchmark import measuring, published, selfcheck
+from mzsr_lib.benchmark import advice, measuring, published, selfcheck
 from mzsr_lib.imaging import degradation, kernels, restoration
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -44,6 +44,17 @@ def test_of_two_equal_mistakes_the_narrower_is_milder_and_in_doubt_the_blind_net
     assert "milder" in text(number) and "blind" in text(number)
     assert "In doubt take the narrower" not in text(number)
     assert "in doubt tell the smaller" not in text(number)
+
+
+def test_of_a_kernel_roughly_known_the_blind_network_with_agreement_makes_most():
+    path = CURVES / "kernel_error.csv"
+    width, angle = advice.by_error(path, "width", [-10, 10]).mean(axis=1), advice.by_error(path, "angle", [15])[15]
+    for psnr in (width, angle):
+        behind = psnr["Blind + agreement"] - psnr[["MZSR 10", "MZSR 10 + agreement"]]
+        assert behind.round(1).between(0.1, 0.3).all()
+        assert (psnr[["MZSR 10", "MZSR 10 + agreement"]] > psnr["Blind"] + 1).all()
+    assert "the blind network with agreement (MZSR, with or without it, is 0.1 to 0.3 dB behind)" in text("08")
+    assert "0.1 to 0.3 dB above MZSR with and without it" in text("10")
 
 
 def test_the_row_that_the_check_excepts_is_in_no_comparison_with_the_paper():
