@@ -135,7 +135,7 @@ _RECIPES = {
     ),
     ("unfolded", "cpu"): Recipe(
         (Stage("photo", presets.pretrain_photo()), Stage("known", presets.pretrain_known())),
-        "The shipped weights: 76 and 82 minutes of one core, in more parts: see the model card.",
+        "The shipped weights: 76 and 168 minutes of one core, in more parts: see the model card.",
     ),
     ("unfolded-x4", "cpu"): Recipe(
         (
