@@ -159,9 +159,11 @@ def test_half_a_picture_is_one_sentence(tmp_path):
         picture_files.load(tmp_path / "a.png")
 
 
-@pytest.mark.parametrize("name", ["a.gif", "a", "a.txt"])
-def test_other_endings_are_refused(tmp_path, name):
-    with pytest.raises(InputError, match="no picture format"):
+@pytest.mark.parametrize(
+    ("name", "reason"), [("a.gif", "no picture format"), ("a", "has no ending: use .png"), ("a.txt", "no picture format")]
+)
+def test_other_endings_are_refused(tmp_path, name, reason):
+    with pytest.raises(InputError, match=reason):
         picture_files.save(tmp_path / name, picture())
     assert not list(tmp_path.iterdir())
 
