@@ -156,13 +156,19 @@ function start(place) {
   function compared() {
     const old = results !== null && results.chosen !== chosen();
     compare.place.classList.toggle("mzsr-old", old);
-    if (results) status.textContent = old ? "Changed: the dimmed picture belongs to the choice before. Take the updates again." : results.sentence;
+    const next = mine() && !own.ready ? "Choose a picture." : "Take the updates again.";
+    if (results) status.textContent = old ? `Changed: the dimmed picture belongs to the choice before. ${next}` : results.sentence;
+  }
+
+  /** Tell the truth at first, and of a picture of the reader's a narrow blur: a wide one ruins a sharp picture. */
+  function tell() {
+    inputs.told.input.value = mine() ? "g0.2d" : value("camera");
   }
 
   function changed(name) {
     if (name === "updates") return show();
     // A new camera is first told truly; to tell a lie is the reader's choice.
-    if (name === "camera") inputs.told.input.value = value("camera");
+    if (name === "camera" || name === "picture") tell();
     if (name === "lambda1" && Number(value("lambda2")) > Number(value("lambda1"))) inputs.lambda2.input.value = value("lambda1");
     if (name === "lambda2" && Number(value("lambda2")) > Number(value("lambda1"))) inputs.lambda1.input.value = value("lambda2");
     for (const each of ["lambda1", "lambda2"]) inputs[each].input.dispatchEvent(new Event("shown"));
@@ -229,7 +235,7 @@ function start(place) {
     },
     picture: ({ taken, picture }) => reached(taken, picture),
     done() {
-      ended(`${running.size ? `${running.size}, enlarged. ` : ""}Move the divider: bicubic on its left, MZSR on its right.`);
+      ended(`${running.size ? `${running.size}, enlarged. ` : ""}Move the divider: bicubic on its left, MZSR on its right.${running.size ? " Bright rims mean that the blur you told is too wide." : ""}`);
       place.dataset.done = "yes";
     },
     failed: ({ reason }) => ended(`It did not work: ${reason}`),
@@ -271,6 +277,7 @@ function start(place) {
   });
 
   place.append(asked, status, compare.place);
+  tell();
   arrange();
   place.dataset.ready = "yes";
 }

@@ -120,6 +120,7 @@ def test_a_picture_of_the_readers_is_enlarged_and_the_divider_moves(tmp_path, br
     noise = np.random.default_rng(0).integers(0, 256, (41, 50, 3), dtype=np.uint8)
     Image.fromarray(noise).resize((130, 81)).save(tmp_path / "mine.png")
     assert page.get_by_label("picture", exact=True).input_value() == "a picture of yours"
+    assert page.get_by_label("MZSR is told").input_value() == "g0.2d"
     page.get_by_label("a picture of yours").set_input_files(tmp_path / "mine.png")
     captions = take(page)
     assert captions[10] == ["bicubic", "MZSR, 10 updates"]
@@ -158,6 +159,8 @@ def test_nothing_contradicts_the_picture_that_is_shown(browser, address):
     page.get_by_label("MZSR is told").select_option("g2.0d")
     assert "Move the divider" in status.inner_text()
     assert page.locator(".mzsr-old").count() == 0
+    page.get_by_label("picture", exact=True).select_option("a picture of yours")
+    assert "Choose a picture." in status.inner_text()
     assert page.wrong == []
 
 

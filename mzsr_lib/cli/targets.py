@@ -42,7 +42,9 @@ def writable(target: str, source: str, overwrite: bool, otherwise: str = "give a
         return target
     path = picture_files.check_suffix(target)
     if os.path.lexists(path) and not path.is_dir() and not overwrite:
-        what = "the input itself" if same(source, target) else "a link" if path.is_symlink() else "there already"
+        what = "a link" if path.is_symlink() else "there already"
+        if same(source, target):
+            what, otherwise = "the input itself", "give another name"
         raise InputError(f"{target} is {what}, and is not replaced unasked: {otherwise}.")
     files.destination(path)
     return target

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from mzsr_lib.drawing.panels import draw
 from mzsr_lib.drawing.plotting import Crop
 from mzsr_lib.drawing.showcase import cut
-from mzsr_lib.drawing.style import BELOW, GAP, LINE, Drawing, colour, frame, heading, sharp, sheet, text
+from mzsr_lib.drawing.style import GAP, LINE, Drawing, colour, frame, heading, sharp, sheet
 from mzsr_lib.files import InputError, atomic_path
 from mzsr_lib.imaging import metrics
 from mzsr_lib.imaging.degradation import Degradation
@@ -65,8 +65,7 @@ def _drawn(pictures: dict[str, tuple[Tensor, str, str]]) -> Drawing:
     for place, (title, (picture, caption, name)) in enumerate(pictures.items()):
         left = GAP + place * (SIDE + GAP)
         draw(frame(figure, (left, GAP, SIDE, SIDE)), picture)
-        heading(figure, left, GAP + SIDE, title, colour(name), SIDE)
-        text(figure, left, GAP + SIDE + BELOW + LINE, caption)
+        heading(figure, left, GAP + SIDE, title, colour(name), SIDE, caption)
     return figure
 
 

@@ -143,7 +143,6 @@ def _arrow(figure: Drawing, ends: tuple[int, int], top: int, words: str, dashed:
 
 LANE, STEP, TASK = 44, 156, 40  # px: the height of a process, the width of an outer step, the side of a task
 RUNS = ("one command, two processes", "the same command again")
-LOST = WANTED
 
 
 def long_run() -> Drawing:
@@ -182,7 +181,7 @@ def _outer_step(figure: Drawing, axes: Axes, corner: tuple[int, int], step: int,
         axes.text(place[0] + TASK / 2, place[1] + LANE / 2 - 5, f"task {task}", ha="center", va="center", fontsize=8)
     x = left + 2 * TASK + 14
     if killed:
-        text(figure, x + 4, top + LANE - 16, "killed", color=LOST, weight="bold")
+        text(figure, x + 4, top + LANE - 16, "killed", color=WANTED, weight="bold")
     else:
         axes.plot([x, x], [top - 4, top + 2 * LANE - 6], color=QUIET, linewidth=3)
         text(figure, x, top + 2 * LANE, "sum", color=QUIET, ha="center")

@@ -7,7 +7,7 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from mzsr_lib.drawing import style
-from mzsr_lib.drawing.style import BELOW, GAP, INK, LINE, Drawing, chart, frame, heading, legend, shade, sheet, text
+from mzsr_lib.drawing.style import GAP, INK, LINE, Drawing, chart, frame, heading, legend, shade, sheet
 from mzsr_lib.shapes import Tensor
 
 Points = Sequence[tuple[float, float]]
@@ -48,8 +48,7 @@ def gallery(
         row, column = divmod(number, columns)
         left, top = GAP + column * (width + GAP), GAP + row * cell
         draw(frame(figure, (left, top, w, h)), picture)
-        heading(figure, left, top + h, title, shade(title, colours), w)
-        text(figure, left, top + h + BELOW + LINE, captions.get(title, ""))
+        heading(figure, left, top + h, title, shade(title, colours), w, captions.get(title, ""))
     return figure
 
 

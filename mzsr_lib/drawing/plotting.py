@@ -20,7 +20,6 @@ from matplotlib.ticker import MaxNLocator
 from mzsr_lib.benchmark.measuring import Rows
 from mzsr_lib.drawing.panels import lines
 from mzsr_lib.drawing.style import (
-    BELOW,
     COLOURS,
     DPI,
     FONT_SIZE,
@@ -95,8 +94,7 @@ def comparison(
         row, column = divmod(number, columns)
         left, top = 2 * GAP + width + column * (side + GAP), GAP + row * cell
         _zoom(figure, picture, first, crop, (left, top, side, side))
-        heading(figure, left, top + side, title, shade(title, colours), side)
-        text(figure, left, top + side + BELOW + LINE, captions.get(title, ""))
+        heading(figure, left, top + side, title, shade(title, colours), side, captions.get(title, ""))
     return figure
 
 

@@ -84,18 +84,15 @@ def comparison(folder: str | Path) -> Drawing:
         shades[title] = colour(row["method"])
     titles = list(shades)
     cell, top = TILE + LINE + GAP, GAP + 2 * LINE + 14
-    figure = sheet(
-        GAP + WIDE + GAP + (1 + len(titles)) * (TILE + SPACE) + GAP - SPACE, top + LINE + BELOW + len(scenes) * cell
-    )
+    first = top + BELOW + LINE
+    figure = sheet(GAP + WIDE + GAP + (1 + len(titles)) * (TILE + SPACE) + GAP - SPACE, first + len(scenes) * cell)
     text(figure, GAP, GAP, "The same crop by every method, scale 2", weight="bold", fontsize=FONT_SIZE + 1)
     note = "crops enlarged pixel by pixel; PSNR of the whole picture; inset: the blur kernel"
     text(figure, GAP, GAP + LINE + 2, note, color="#555555")
     for number, title in enumerate(["original", *titles]):
         heading(figure, _left(number), top, title, shades.get(title, INK), TILE)
     for number, (scene, found) in enumerate(scenes.items()):
-        _row(
-            figure, folder, scene, {title: found.get(title) for title in titles}, top + LINE + BELOW + 4 + number * cell
-        )
+        _row(figure, folder, scene, {title: found.get(title) for title in titles}, first + 4 + number * cell)
     return figure
 
 

@@ -143,15 +143,16 @@ def text(figure: Figure, left: float, top: float, words: str, **style: Any) -> N
     figure.text(left / width, 1 - top / height, words, **look)
 
 
-def heading(figure: Figure, left: float, top: float, words: str, line: str, width: float) -> None:
+def heading(figure: Figure, left: float, top: float, words: str, line: str, width: float, caption: str = "") -> None:
     """Write the title of a picture that ends at a pixel, below it, in ink; a line of a method's colour joins the two.
 
-    Words that are wider than the picture are set smaller, down to 0.8 times the usual size.
+    A title that is wider than the picture is set smaller, down to 0.8 times the usual size. Below it stands a caption.
     """
     text(figure, left, top + BELOW, words, weight="bold")
     written = figure.texts[-1]
     length = written.get_window_extent(FigureCanvasAgg(figure).get_renderer()).width
     written.set_fontsize(FONT_SIZE * min(1, max(width / (HINTING * length), 0.8)))
+    text(figure, left, top + BELOW + LINE, caption)
     if line != INK:
         wide, tall = figure.get_size_inches() * DPI
         ends = ([left / wide, (left + width) / wide], [1 - (top + 2) / tall] * 2)

@@ -35,6 +35,7 @@ QUALITIES = range(10, 100)
 SMEARED, STRAY = 0.4, 0.02
 FEWEST, MOST = 16, 8192  # blocks that are looked at
 FEW = 0.05  # share of coefficients, below which their distribution is not trusted
+NARROWEST = 1e-3  # grey levels; a distribution as narrow as this is none
 SURE = 30.0  # logarithm of how much likelier the steps must be than none
 WHITE = 219 / 146.42  # from an error of the full-range luma to the noise that disturbs as much: `cameras.disturbance`
 
@@ -81,8 +82,8 @@ def compression(image: Images) -> Compression | None:
 def _coefficients(image: Images) -> Float[Tensor, "n 8 8"]:
     """Return the cosine coefficients of the luma of blocks, in grey levels; blocks with clipped values are left out."""
     blocks = image[0].unfold(1, BLOCK, BLOCK).unfold(2, BLOCK, BLOCK)  # (3, rows, columns, 8, 8), not a copy yet
-    apart = math.ceil(math.sqrt(blocks.shape[1] * blocks.shape[2] / MOST)) or 1
-    blocks = blocks[:, ::apart, ::apart].flatten(1, 2).double()
+    apart = math.ceil(math.sqrt(blocks.shape[1] * blocks.shape[2] / MOST))
+    blocks = blocks[:, ::apart, ::apart].flatten(1, 2).cpu().double()
     blocks = blocks[:, ((blocks > 0) & (blocks < 1)).all(dim=(0, 2, 3))]
     luma = 255 * (torch.tensor(LUMA).to(blocks).view(3, 1, 1, 1) * blocks).sum(0) - 128
     number = torch.arange(BLOCK).to(blocks)
@@ -135,7 +136,7 @@ def _next(widths: Tensor) -> float:
     known = widths[widths.isfinite()].tolist()
     if len(known) < 2:
         return known[-1] if known else math.inf
-    return known[-1] * min(known[-1] / known[-2], 1)
+    return max(known[-1] * min(known[-1] / known[-2], 1), NARROWEST)
 
 
 def _below(most: float, width: float) -> float:
