@@ -26,7 +26,6 @@ from mzsr_lib.runtime import generator_for
 from mzsr_lib.shapes import Covariances, Float, Images, Kernels, OtherImages, Tensor
 
 PROGRAMS = ("none", "bicubic", "area", "lanczos")
-TOLD_SIZE = 15  # px a side of the kernels that are told
 # What the antialiased bicubic that is told blurs as much as, by (scale / 2)^2 px^2: a camera without a shrinking
 # program is told so much less.
 SHRINKING = 0.5
@@ -150,7 +149,7 @@ class PhotographPrior:
         generator = generator_for(*key, "told", device=hr.device)
         u = torch.rand(4, len(hr), generator=generator, device=hr.device)
         doubt = LARGEST_DOUBT * u[0]
-        told = gaussian_kernel(rough(taken.covariances, doubt, generator), TOLD_SIZE)
+        told = gaussian_kernel(rough(taken.covariances, doubt, generator), self.blurs.size)
         # Some are told the truth, where the library has a word for it.
         known = taken.nameable & (u[1] < SHARES["known"])
         kernels = torch.where(known[:, None, None], taken.blurs, told)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import torch
 
 from mzsr_lib.files import InputError
-from mzsr_lib.imaging.cameras import LARGEST_DOUBT, TOLD_SIZE, positive
+from mzsr_lib.imaging.cameras import LARGEST_DOUBT, positive
 from mzsr_lib.imaging.compression import compression
 from mzsr_lib.imaging.degradation import Degradation
 from mzsr_lib.imaging.kernels import gaussian_kernel, moments
@@ -17,13 +17,18 @@ from mzsr_lib.models.estimator import Estimator, Finding, look
 from mzsr_lib.shapes import Covariances, Images, Tensor
 
 METHOD = "estimate"  # what the weights of the estimator say they are for
-ESTIMATED_AT = 2  # the scale of the estimator; the noise is that of the low-resolution picture, and asks for none
+ESTIMATED_AT = 2  # the scale the estimator was trained at: it sees the low-resolution grid alone, and serves all
 LEAST_SIDE = 24  # px of the low-resolution picture
 TOLD_SPREAD = 0.2  # standard deviation of the logarithm of a width that somebody tells
 CLEAN = 2.0  # grey levels; of a clean picture, which has rounding alone, the estimator says one or two
 NARROW = 0.5  # px; a blur that is narrower is hardly one, and the ratio of two such widths says nothing
 ALIKE = 0.05  # largest sum of differences between a kernel and a Gaussian that it is taken for
 DOUBTFUL = 0.35  # expected error of the logarithm of the width, from which on a picture is taken for a sharp one
+
+
+def told_size(scale: int) -> int:
+    """Return how many px a side the kernels have that are told of a picture: they grow with the scale."""
+    return 8 * scale - 1
 
 
 @dataclass(frozen=True)
@@ -55,7 +60,7 @@ class Guess:
         cov = positive(self.finding.covariance[None].float() * self.scale**2 * self.trusted)
         # The standard deviation of Laplace's distribution, of which the estimator gives the mean absolute error.
         doubt = min(math.sqrt(2) * self.finding.width_spread, LARGEST_DOUBT)
-        kernel = gaussian_kernel(cov, TOLD_SIZE)[0]
+        kernel = gaussian_kernel(cov, told_size(self.scale))[0]
         return Degradation(kernel, self.scale, "bicubic", self.finding.noise, doubt)
 
     @property
@@ -109,7 +114,7 @@ def reconciled(told: Degradation, found: Guess) -> tuple[Degradation, str]:
     spread = math.sqrt(2) * found.finding.width_spread
     share = TOLD_SPREAD**2 / (TOLD_SPREAD**2 + spread**2)  # of what was found
     between = _function((1 - share) * _function(cov, torch.log) + share * _function(seen, torch.log), torch.exp)
-    kernel = gaussian_kernel(between, TOLD_SIZE)
+    kernel = gaussian_kernel(between, told_size(told.scale))
     widths = [float(torch.linalg.det(each) ** 0.25) for each in (cov, seen, between)]
     sentence = (
         f"The kernel is {widths[0]:.2f} px wide as you say (standard deviation), and {widths[1]:.2f} px as it seems, "
@@ -138,11 +143,9 @@ def guess(lr: Images, scale: int) -> Guess:
     Raises
     ------
     InputError
-        If the picture is smaller than 24 px, or no estimator is shipped.
+        If the picture is smaller than 24 px.
     """
-    name = weights.default(METHOD, scale)
-    if name is None:
-        raise InputError(f"No estimator is shipped for scale {scale}: give the kernel (--kernel).")
+    name = weights.default(METHOD, ESTIMATED_AT)
     if min(lr.shape[-2:]) < LEAST_SIDE:
         size = f"{lr.shape[-1]} x {lr.shape[-2]} px"
         raise InputError(
