@@ -116,6 +116,25 @@ def pretrain_photo() -> PretrainConfig:
     )
 
 
+def pretrain_photo_several() -> PretrainConfig:
+    """Return settings for photographs as they come at scales 3 and 4, from the weights for scale 2."""
+    photo = pretrain_photo()
+    return replace(
+        photo,
+        scales=(3, 4),
+        network={**photo.network, "packed": 3},
+        kernel_size=23,
+        prior_low=0.3,
+        prior_high=14.0,
+        largest=3.6,
+        patch=144,
+        batch=6,
+        steps=4_500,
+        learning_rate=7e-4,
+        validate_every=250,
+    )
+
+
 def pretrain_estimator() -> PretrainConfig:
     """Return settings for the network that says what a photograph went through, and how sure it is."""
     return replace(
@@ -267,6 +286,7 @@ PRETRAIN: dict[str, Callable[[], PretrainConfig]] = {
     "specialist": pretrain_specialist,
     "plus": pretrain_plus,
     "photo": pretrain_photo,
+    "photo-multi": pretrain_photo_several,
     "estimator": pretrain_estimator,
     "known": pretrain_known,
     "fine": pretrain_fine,

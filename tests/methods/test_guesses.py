@@ -8,7 +8,6 @@ import mzsr_lib
 from mzsr_lib.benchmark import datasets
 from mzsr_lib.files import InputError
 from mzsr_lib.imaging import cameras
-from mzsr_lib.imaging.cameras import told_size
 from mzsr_lib.imaging.compression import compression
 from mzsr_lib.imaging.degradation import Degradation
 from mzsr_lib.imaging.kernels import covariance, gaussian_kernel, moments
@@ -79,7 +78,7 @@ def test_a_picture_that_was_a_jpeg_has_at_least_the_disturbance_of_its_compressi
 
 
 def round_blur(variance: float, mode="direct") -> Degradation:
-    return Degradation(gaussian_kernel(covariance(variance, variance, 0.0), told_size(2)), 2, mode)
+    return Degradation(gaussian_kernel(covariance(variance, variance, 0.0), guesses.told_size(2)), 2, mode)
 
 
 def seen(variance: float, spread: float, noise: float = 0.01) -> Guess:
