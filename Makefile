@@ -51,8 +51,11 @@ format: $(STAMP) ## format the code and mend what can be mended by rule
 
 # The root is the project, not notebooks/: the pages show pictures of figures/ and link to results/ and mzsr_lib/.
 # .jupyterlab/overrides.json keeps JupyterLab from asking whether it may fetch news; what the user has set goes before it.
+# The pages are served by a class that keeps one that is only read from counting as changed.
+LAB := --ServerApp.root_dir=. --ServerApp.contents_manager_class=mzsr_lib.lessons.contents.Contents
+LAB += --LabApp.app_settings_dir=.jupyterlab
 lab: $(STAMP) ## open the notebooks in JupyterLab, at the first page
-	$(BIN)/python -m jupyterlab --ServerApp.root_dir=. --LabApp.app_settings_dir=.jupyterlab notebooks/00_start_here.ipynb
+	$(BIN)/python -m jupyterlab $(LAB) notebooks/00_start_here.ipynb
 
 apps: $(STAMP) ## open the explorers alone, as pages in the browser (installs voila)
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[apps]'

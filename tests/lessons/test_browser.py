@@ -8,6 +8,7 @@ import ctypes
 import io
 import json
 import os
+import platform
 import shlex
 import shutil
 import signal
@@ -252,6 +253,15 @@ def test_nobody_is_asked_whether_news_may_be_fetched(page, lab):
     assert found["settings"] == {}  # nothing of the user's own
     assert found["schema"]["properties"]["fetchNews"]["default"] == "false"
     assert page.locator(".Toastify__toast").all_inner_texts() == []
+
+
+def test_a_page_that_is_only_read_is_not_asked_to_be_saved(page):
+    session = Live.SESSION.replace("?", "")
+    page.wait_for_function(f"{Live.SESSION}?.isReady")
+    page.evaluate(f"{session}.session.kernel.info.then(() => undefined)")
+    model = session.replace("sessionContext", "context.model")
+    assert page.evaluate(f"{model}.getMetadata('language_info').version") == platform.python_version()
+    assert not page.evaluate(f"{model}.dirty")
 
 
 def test_every_file_that_a_page_names_is_served(lab):
