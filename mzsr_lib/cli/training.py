@@ -184,6 +184,8 @@ def _run(
     group = runtime.join(device)
     try:
         check_writable(output / "log.jsonl")
+        for sentence in picture_files.passed_over(data) if group.leads else ():
+            note(sentence)
         path = train(config, data, output, group, max_minutes, **more)
         if group.leads:
             _draw(output)

@@ -151,6 +151,7 @@ def upscale(
     Example: mzsr upscale photos --output large
     """
     from mzsr_lib import runtime
+    from mzsr_lib.imaging import picture_files
     from mzsr_lib.imaging.encoding import check_quality
     from mzsr_lib.methods import upscaling
     from mzsr_lib.methods.registry import Options
@@ -161,7 +162,10 @@ def upscale(
     options = Options(weights, runtime.pick_device(device), scale, precision, seed, not quiet, ensemble)
     choice = upscaling.chosen(method, kernel, steps, None if agree else False)
     given = (mode, register, size, tile, max_pixels, kernel_convention, noise)
-    Run(upscaling.Upscaling(choice, kernel, options, *given), overwrite, quality, quiet, json).all(jobs)
+    run = Run(upscaling.Upscaling(choice, kernel, options, *given), overwrite, quality, quiet, json)
+    for sentence in picture_files.passed_over(list(filter(_is_folder, pictures)), [output] if output else []):
+        run.note(sentence)
+    run.all(jobs)
 
 
 @dataclass(frozen=True)
@@ -291,7 +295,7 @@ class Run:
                     raise
         if failed:
             for job, reason in failed:
-                self.note(f"{job.source}: {reason}", always=True)
+                self.note(reason if job.source in reason else f"{job.source}: {reason}", always=True)
             raise Failure(f"{len(failed)} of {len(jobs)} pictures could not be done, and are listed above.")
 
     def one(self, job: Job) -> dict[str, Any]:

@@ -107,7 +107,7 @@ def decode(source: str | Path | BytesIO, max_pixels: int = MAX_PIXELS) -> Decode
     """
     name = str(source) if isinstance(source, str | Path) else getattr(source, "name", "the standard input")
     if isinstance(source, str | Path):
-        _check_file(Path(source))
+        _check_file(source)
     try:
         with _alone():
             return _decoded(source, name, max_pixels)
@@ -125,7 +125,8 @@ def _open(source: str | Path | BytesIO) -> ImageFile.ImageFile:
     return Image.open(source, formats=[name for name in FORMATS if name in Image.OPEN])
 
 
-def _check_file(path: Path) -> None:
+def _check_file(source: str | Path) -> None:
+    path = Path(source)
     try:
         if path.is_file():
             return
@@ -134,7 +135,9 @@ def _check_file(path: Path) -> None:
             found = "it is no ordinary file"
     except (OSError, ValueError) as error:  # a name that is too long, or cannot be one
         found = getattr(error, "strerror", None) or str(error)
-    raise InputError(f"Cannot read the picture {path}: {found}.")
+    if re.match(r"[a-z]+://", str(source)):
+        found = "that is an address, and only files are read; download it first"
+    raise InputError(f"Cannot read the picture {source}: {found}.")
 
 
 @contextlib.contextmanager

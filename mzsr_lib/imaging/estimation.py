@@ -13,8 +13,8 @@ import torch
 
 from mzsr_lib.files import InputError
 from mzsr_lib.imaging import kernel_files, kernels
-from mzsr_lib.imaging.images import luma
-from mzsr_lib.shapes import Float, Images, Kernel, Planes, Tensor
+from mzsr_lib.imaging.images import is_flat, luma
+from mzsr_lib.shapes import Covariances, Float, Images, Kernel, Planes, Tensor
 
 # One pixel to the right, along the falling diagonal, down, along the rising diagonal: (x, y), y down.
 DIRECTIONS = ((1, 0), (1, 1), (0, 1), (-1, 1))
@@ -22,6 +22,8 @@ DIRECTIONS = ((1, 0), (1, 1), (0, 1), (-1, 1))
 POWERS = (1, 2, 4)
 SMALLEST, LARGEST = 0.3, 6.0  # px^2: an estimate is kept between them
 LEAST_SIDE = 24  # px of the low-resolution picture
+OTHERWISE = "give the blur (--kernel), or take a method that is told none, such as --method blind"
+NO_EDGE = f"The picture is flat, without an edge at which a blur could be measured: {OTHERWISE}."
 
 Steepness = Float[Tensor, "... 4 3"]
 Features = Float[Tensor, "... 3"]
@@ -61,6 +63,12 @@ class Estimate:
     lambda2: float
     theta: float
 
+    @classmethod
+    def of(cls, cov: Covariances) -> "Estimate":
+        """Return the Gaussian with a covariance (2, 2), in the order (x, y)."""
+        (small, large), vectors = torch.linalg.eigh(cov)
+        return cls(float(large), float(small), float(torch.atan2(vectors[1, 1], vectors[0, 1])) % math.pi)
+
     @property
     def text(self) -> str:
         """The three numbers as `kernel_files.parse` and the command line read them."""
@@ -75,6 +83,16 @@ class Estimate:
     def kernel(self) -> Kernel:
         """The kernel alone."""
         return self.setting.kernel
+
+
+def check_side(lr: Images) -> None:
+    """Raise `InputError` when a low-resolution picture (1, 3, h, w) is too small for its blur to be found."""
+    height, width = lr.shape[-2:]
+    if min(height, width) < LEAST_SIDE:
+        raise InputError(
+            f"The picture has {width} x {height} px, and how it is blurred can be found only from {LEAST_SIDE} px a "
+            f"side on: {OTHERWISE}."
+        )
 
 
 def slopes(plane: Planes, direction: tuple[int, int]) -> tuple[Tensor, Tensor]:
@@ -112,16 +130,16 @@ def steepness(lr: Images) -> Float[Tensor, "4 3"]:
     InputError
         If the picture is smaller than 24 px, or has no slope in some direction.
     """
-    if min(lr.shape[-2:]) < LEAST_SIDE:
-        size = f"{lr.shape[-1]} x {lr.shape[-2]} px"
-        raise InputError(f"A picture of {size} is too small to estimate a kernel: give at least {LEAST_SIDE} px.")
+    check_side(lr)
+    if is_flat(lr):
+        raise InputError(NO_EDGE)
     plane, rows = luma(lr).double(), []
     for direction in DIRECTIONS:
         one, two = slopes(plane, direction)
         means = [[slope.abs().pow(power).mean() ** (1 / power) for power in POWERS] for slope in (one, two)]
         near, far = (torch.stack(values) for values in means)
         if float(far.min()) <= 1e-6:
-            raise InputError("The picture is flat, without an edge to measure a blur at: give the kernel yourself.")
+            raise InputError(NO_EDGE)
         rows.append(torch.log(near / far))
     return torch.stack(rows).to(lr)
 

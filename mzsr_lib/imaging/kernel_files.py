@@ -27,7 +27,7 @@ MOST = 100.0  # sum of the magnitudes of a kernel whose sum is 1: beyond it litt
 Convention = Literal["correlate", "convolve"]
 
 
-def parse(text: str, convention: Convention = "correlate") -> Setting:
+def parse(text: str, convention: Convention = "correlate", words: Sequence[str] = ()) -> Setting:
     """Read what a user wrote for a kernel: a name, ``lambda1,lambda2,theta``, or a file.
 
     Parameters
@@ -38,6 +38,8 @@ def parse(text: str, convention: Convention = "correlate") -> Setting:
     convention
         Of the file: ``"correlate"`` for `degradation.blur`, scipy's ``ndimage.correlate``, ZSSR, KernelGAN and MZSR;
         ``"convolve"`` for scipy's ``ndimage.convolve``, KAIR and USRNet. Gaussians are the same either way.
+    words
+        What else the caller takes for a kernel, to be named to somebody who wrote none.
 
     Raises
     ------
@@ -50,8 +52,8 @@ def parse(text: str, convention: Convention = "correlate") -> Setting:
     if setting := spelled(text):
         return setting
     raise InputError(
-        f"There is no kernel '{text}': give {', '.join(named())}; three numbers, lambda1,lambda2,theta, such as "
-        f"4.0,1.0,-0.5; or a file that ends in {', '.join(FILE_SUFFIXES)}."
+        f"There is no kernel '{text}': give {', '.join((*words, *named()))}; three numbers, lambda1,lambda2,theta, "
+        f"such as 4.0,1.0,-0.5; or a file that ends in {', '.join(FILE_SUFFIXES)}."
     )
 
 

@@ -1,7 +1,8 @@
 """Picture files: reading and writing them, and what goes along: grey stays grey, transparency and 16 bits are kept."""
 
+import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from io import BytesIO
 from pathlib import Path
@@ -213,11 +214,37 @@ def paths_in(folder: str | Path) -> list[Path]:
     folder = existing_folder(folder)
     known = decoding.suffixes()
     paths = sorted(p for p in folder.iterdir() if p.suffix.lower() in known and not p.name.startswith("."))
-    if not paths:
+    if paths:
+        return paths
+    if inner := _inner(folder):
         raise InputError(
-            f"There are no pictures in {folder}: it should hold files like {SUFFIXES[0]} or {SUFFIXES[1]}."
+            f"There are no pictures in {folder}, only in folders within it ({_listed(inner)}): name those."
         )
-    return paths
+    raise InputError(f"There are no pictures in {folder}: it should hold files like {SUFFIXES[0]} or {SUFFIXES[1]}.")
+
+
+def passed_over(folders: Sequence[str | Path], apart: Sequence[str | Path] = ()) -> list[str]:
+    """Return a sentence for each of some folders in which there are folders with pictures: those are not looked into.
+
+    Those that are named themselves, or stand `apart`, do not count.
+    """
+    known = {os.path.realpath(path) for path in (*folders, *apart)}
+    return [
+        f"Folders within {folder} are left out ({_listed(inner)}): name them, too, if they are wanted."
+        for folder in folders
+        if (inner := [path for path in _inner(Path(folder)) if os.path.realpath(path) not in known])
+    ]
+
+
+def _inner(folder: Path) -> list[Path]:
+    """Return the folders in a folder in which, at any depth, there are pictures."""
+    known = decoding.suffixes()
+    inner = sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
+    return [path for path in inner if any(file.suffix.lower() in known for file in path.rglob("*"))]
+
+
+def _listed(inner: Sequence[Path]) -> str:
+    return f"{len(inner)}: {inner[0]}{', ...' * (len(inner) > 1)}"
 
 
 def crop(picture: Picture, scale: int) -> tuple[Picture, str | None]:

@@ -165,6 +165,12 @@ class Choice:
         updates = "" if entry_of(self.method).updates is None else f":{self.steps}"
         return f"{self.method}{updates}{AGREE * self.agree}"
 
+    @property
+    def words(self) -> str:
+        """Return the same for sentences: ``mzsr with 10 updates and agreement``."""
+        more = [f"{self.steps} update{'s' * (self.steps != 1)}"] * bool(self.steps) + ["agreement"] * self.agree
+        return " with ".join([self.method, *([" and ".join(more)] if more else [])])
+
 
 def title(method: str, steps: int = 0, agree: bool = False) -> str:
     """Return what tables and figures call a method; the updates are named where it has a choice.

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import torch
 
 from mzsr_lib.files import InputError
+from mzsr_lib.imaging import estimation
 from mzsr_lib.imaging.cameras import LARGEST_DOUBT, positive
 from mzsr_lib.imaging.compression import compression
 from mzsr_lib.imaging.degradation import Degradation
@@ -18,7 +19,6 @@ from mzsr_lib.shapes import Covariances, Images, Tensor
 
 METHOD = "estimate"  # what the weights of the estimator say they are for
 ESTIMATED_AT = 2  # the scale the estimator was trained at: it sees the low-resolution grid alone, and serves all
-LEAST_SIDE = 24  # px of the low-resolution picture
 TOLD_SPREAD = 0.2  # standard deviation of the logarithm of a width that somebody tells
 CLEAN = 2.0  # grey levels; of a clean picture, which has rounding alone, the estimator says one or two
 NARROW = 0.5  # px; a blur that is narrower is hardly one, and the ratio of two such widths says nothing
@@ -55,12 +55,16 @@ class Guess:
         return self.finding.width_spread < DOUBTFUL
 
     @property
+    def covariance(self) -> Covariances:
+        """Of the blur that is told, px^2 of the result; the least there is when none is trusted."""
+        return positive(self.finding.covariance[None].float() * self.scale**2 * self.trusted)[0]
+
+    @property
     def degradation(self) -> Degradation:
         """A Gaussian blur, shrunk by bicubic: the result lies as an ordinary enlargement does."""
-        cov = positive(self.finding.covariance[None].float() * self.scale**2 * self.trusted)
         # The standard deviation of Laplace's distribution, of which the estimator gives the mean absolute error.
         doubt = min(math.sqrt(2) * self.finding.width_spread, LARGEST_DOUBT)
-        kernel = gaussian_kernel(cov, told_size(self.scale))[0]
+        kernel = gaussian_kernel(self.covariance, told_size(self.scale))
         return Degradation(kernel, self.scale, "bicubic", self.finding.noise, doubt)
 
     @property
@@ -74,11 +78,11 @@ class Guess:
         """What was found, in one sentence."""
         if not self.trusted:
             return f"How the picture is blurred cannot be told from it, so none is undone; it has {self.disturbances}."
-        widths = torch.linalg.eigvalsh(self.finding.covariance).clamp(min=0).sqrt() * self.scale
-        narrow, wide = widths.tolist()
+        blur = estimation.Estimate.of(self.covariance)
         return (
-            f"The picture seems blurred by {wide:.1f} x {narrow:.1f} px of the result (standard deviations, give or "
-            f"take {100 * self.finding.width_spread:.0f} %), and has {self.disturbances}."
+            f"The picture seems blurred by {blur.lambda1**0.5:.1f} x {blur.lambda2**0.5:.1f} px of the result "
+            f"(standard deviations, give or take {100 * self.finding.width_spread:.0f} %; in variances, --kernel "
+            f"{blur.text} --mode bicubic), and has {self.disturbances}."
         )
 
 
@@ -87,7 +91,7 @@ def noise(lr: Images) -> tuple[float, list[str]]:
 
     What is hardly any, or cannot be found because the picture is too small, is none.
     """
-    if min(lr.shape[-2:]) < LEAST_SIDE:
+    if min(lr.shape[-2:]) < estimation.LEAST_SIDE:
         return 0.0, []
     found = guess(lr, ESTIMATED_AT)
     if found.finding.noise * 255 < CLEAN:
@@ -116,10 +120,11 @@ def reconciled(told: Degradation, found: Guess) -> tuple[Degradation, str]:
     between = _function((1 - share) * _function(cov, torch.log) + share * _function(seen, torch.log), torch.exp)
     kernel = gaussian_kernel(between, told_size(told.scale))
     widths = [float(torch.linalg.det(each) ** 0.25) for each in (cov, seen, between)]
+    seems = f"and {widths[1]:.2f} px as it seems, give or take {100 * found.finding.width_spread:.0f} %"
     sentence = (
-        f"The kernel is {widths[0]:.2f} px wide as you say (standard deviation), and {widths[1]:.2f} px as it seems, "
-        f"give or take {100 * found.finding.width_spread:.0f} %: {widths[2]:.2f} px are taken. The picture has "
-        f"{found.disturbances}."
+        f"The kernel is {widths[0]:.2f} px wide as you say (standard deviation), "
+        f"{seems if found.trusted else 'and the picture does not tell'}: {widths[2]:.2f} px are taken. The "
+        f"picture has {found.disturbances}."
     )
     return replace(told, kernel=kernel, doubt=min(math.sqrt(share) * spread, LARGEST_DOUBT)), sentence
 
@@ -146,11 +151,7 @@ def guess(lr: Images, scale: int) -> Guess:
         If the picture is smaller than 24 px.
     """
     name = weights.default(METHOD, ESTIMATED_AT)
-    if min(lr.shape[-2:]) < LEAST_SIDE:
-        size = f"{lr.shape[-1]} x {lr.shape[-2]} px"
-        raise InputError(
-            f"A picture of {size} is too small to estimate a kernel: give {LEAST_SIDE} px or more, or --kernel."
-        )
+    estimation.check_side(lr)
     finding, found = look(_estimator(name, str(lr.device)), lr), compression(lr)
     if found is None:
         return Guess(finding, scale)

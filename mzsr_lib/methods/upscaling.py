@@ -41,7 +41,7 @@ KNOWN, UNKNOWN = "mzsr", "photo"  # the methods for a kernel that is known, and 
 Register = Literal["sampling", "input"]
 GivenKernel = str | Path | Setting | Kernel | np.ndarray | None
 
-# A part of a picture that is timed when the picture has so many times its pixels, or is learned from at length.
+# A part of a picture that is timed when the whole is so many times as much work, or is learned from at length.
 PART = 96
 WORTH = 16
 LONG = 60  # seconds from which on the time is said
@@ -165,8 +165,8 @@ def chosen(method: str | None, kernel: GivenKernel, steps: int | None = None, ag
     entry = catalogue.entry_of(choice.method)
     if kernel is None and (entry.needs_kernel or choice.agree) and not entry.rough:
         raise InputError(
-            f"The method {choice} is told the kernel of the blur: give it (--kernel), for instance 'estimate', or take "
-            "a method that needs none, such as --method blind."
+            f"The method {choice.words} has to be told the blur: give it, for instance --kernel estimate, or take a "
+            "method that is told none, such as --method blind."
         )
     return replace(choice, agree=True) if agree is None and entry.agrees and known else choice
 
@@ -232,18 +232,25 @@ class Upscaling:
         scale, sentences = self.options.scale, []
         if self.rough:
             degradation = None if self.setting is None else from_setting(self.setting, scale, self.mode)
-            if degradation and self.noise is not None and min(given.image.shape[-2:]) < guesses.LEAST_SIDE:
-                return replace(degradation, noise=self.noise / 255), sentences  # nothing to be found there
+            if degradation and min(given.image.shape[-2:]) < estimation.LEAST_SIDE:
+                return replace(degradation, noise=(self.noise or 0) / 255), sentences  # nothing to be found there
             found = guesses.guess(given.image, scale)
             if self.noise is not None:
                 found = replace(found, finding=found.finding._replace(noise=self.noise / 255))
             told = guesses.reconciled(degradation, found) if degradation else (found.degradation, found.sentence)
             return replace(told[0], noise=found.finding.noise), [told[1]]
-        setting = self.setting or estimated(given, scale, self.mode, sentences.append)
+        entry = catalogue.entry_of(self.choice.method)
+        agree = "" if self.choice.agree or not entry.agrees else " --no-agree"
+        setting = self.setting or estimated(given, scale, self.mode, sentences.append, agree)
         degradation = from_setting(setting, scale, self.mode)
         if self.kernel is not None:
             doubted = registry.doubt(self.method, degradation) or doubt(self.kernel, self.choice.method)
             sentences += remarks(setting, degradation) + ([doubted] if doubted else [])
+            if self.choice.agree and not entry.needs_kernel:
+                sentences.append(
+                    f"The method {entry.name} takes no kernel: yours serves the agreement at the end alone (--no-agree "
+                    "leaves that out)."
+                )
         if self.told_noise:
             noise, found = (self.noise / 255, []) if self.noise is not None else guesses.noise(given.image)
             return replace(degradation, noise=noise), sentences + found
@@ -271,20 +278,21 @@ class Upscaling:
 
     def expected(self, given: Picture, degradation: Degradation) -> float:
         """Return about how many seconds a picture will take: a part of it is timed. Small work is not, and takes 0."""
-        pixels, zero_shot = given.image[0, 0].numel(), self.method.name == "zssr"
-        if pixels < WORTH * PART**2 and not zero_shot:
-            return 0
+        zero_shot, steps = self.method.name == "zssr", self.choice.steps
         part = images.centre_crop(given.image, PART, self.options.scale).to(self.options.device)
-        steps = self.choice.steps
         few = min(steps, 20 if zero_shot else 1)
+        # An update costs about three times what the network alone does, on a picture that is not enlarged.
+        network = self.options.scale**2
+        larger = given.image[0, 0].numel() / max(part[0, 0].numel(), 1)
+        times_as_much = (3 * steps + network) / (3 * few + network) * larger
+        if not part.numel() or (times_as_much < WORTH and not zero_shot):
+            return 0
         with tiling.planned(watch=lambda tiles, what: tiles):
             times = {count: self._seconds(part, degradation, count) for count in sorted({min(few, 1), few})}
         each = (times[few] - times[min(few, 1)]) / max(few - 1, 1) if zero_shot else times[few]
         if zero_shot:
-            return steps * each + times[1] * pixels / part[0, 0].numel()
-        # An update costs about three times what the network alone does, on a picture that is not enlarged.
-        network = self.options.scale**2
-        return times[few] * (3 * steps + network) / (3 * few + network) * pixels / part[0, 0].numel()
+            return steps * each + times[1] * larger
+        return times[few] * times_as_much
 
     def _seconds(self, part: Images, degradation: Degradation, steps: int) -> float:
         quiet = replace(self.method, steps=steps, options=replace(self.options, progress=False))
@@ -383,7 +391,7 @@ def _setting(kernel: GivenKernel, convention: Convention) -> Setting:
     if isinstance(kernel, Setting):
         return kernel
     if isinstance(kernel, str | Path):
-        return kernel_files.parse(str(kernel), convention)
+        return kernel_files.parse(str(kernel), convention, (ESTIMATE,))
     values = kernel.detach().cpu().numpy() if isinstance(kernel, torch.Tensor) else kernel
     notes: list[str] = []
     given = kernel_files.turned(kernel_files.normalise(values, notes=notes), convention)
@@ -407,8 +415,10 @@ def check_estimable(scale: int, mode: Mode | None, rough: bool = False) -> None:
         raise InputError(f"A kernel is estimated for scale 2 only, not {scale}: give the kernel.")
 
 
-def estimated(picture: Picture, scale: int, mode: Mode | None, say: Callable[[str], None]) -> Setting:
-    """Return the Gaussian blur that a low-resolution picture seems to have, and say which.
+def estimated(picture: Picture, scale: int, mode: Mode | None, say: Callable[[str], None], more: str = "") -> Setting:
+    """Return the Gaussian blur that a low-resolution picture seems to have, and say what to write for the same.
+
+    `more` is what else has to be written.
 
     Raises
     ------
@@ -417,7 +427,10 @@ def estimated(picture: Picture, scale: int, mode: Mode | None, say: Callable[[st
     """
     check_estimable(scale, mode)
     found = estimation.estimate(picture.image)
-    say(f"The blur is estimated: lambda1 {found.lambda1:.2f}, lambda2 {found.lambda2:.2f} px^2, {found.theta:.2f} rad.")
+    say(
+        f"The blur is estimated; the same would be --kernel {found.text}{more} (two variances in px^2, an angle in "
+        "radians)."
+    )
     return found.setting
 
 

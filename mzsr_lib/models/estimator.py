@@ -5,13 +5,14 @@ a symmetric matrix with three of them, in px^2 of the low-resolution grid, and t
 learned by the likelihood of the truth (Nix and Weigend, ICNN 1994): to be sure and wrong costs most.
 """
 
+import math
 from typing import NamedTuple
 
 import torch
 from torch import nn
 
 from mzsr_lib.imaging.cameras import Taken
-from mzsr_lib.imaging.images import luma
+from mzsr_lib.imaging.images import is_flat, luma
 from mzsr_lib.imaging.tiling import tiles
 from mzsr_lib.mzsr.networks import Network, Width, convolution, initialise
 from mzsr_lib.runtime import autocast
@@ -150,7 +151,11 @@ def estimation_loss(found: Float[Tensor, "b 8"], taken: Taken, scale: int) -> Te
 
 
 def look(network: Estimator, lr: Images) -> Finding:
-    """Return what a picture (1, 3, h, w) seems to have gone through, from pieces weighed by how sure each is."""
+    """Return what a picture (1, 3, h, w) seems to have gone through, from pieces weighed by how sure each is.
+
+    The network never saw a picture without texture, and does not doubt what it says of one: of its blur nothing is
+    known.
+    """
     height, width = lr.shape[-2:]
     pieces = list(tiles(height, width, 0, PIECE))
     whole = [piece for piece in pieces if all(part.stop - part.start == PIECE for part in piece.core)] or pieces
@@ -164,4 +169,5 @@ def look(network: Estimator, lr: Images) -> Finding:
     # What pieces of one picture agree on may still be wrong: they share the scene.
     doubt = (weight * spread).sum(dim=0)
     noise = min(float(together[3].exp()), 1.0)
-    return Finding(covariance_of(together), noise, float(doubt[0] / 2), float(doubt[3]))
+    width_spread = math.exp(SPREADS[1]) if is_flat(lr) else float(doubt[0] / 2)
+    return Finding(covariance_of(together), noise, width_spread, float(doubt[3]))

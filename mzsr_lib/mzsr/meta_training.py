@@ -71,8 +71,10 @@ class MetaTrainConfig(TrainConfig):
         Side of the high-resolution patches, px.
     patches
         High-resolution patches in the support, and as many in the query.
-    query_patch, border
-        The part of the query that is computed, and what does not count of it; see `tasks.TaskDistribution`.
+    query_patch
+        Side of the part of the query that is computed, px; see `tasks.TaskDistribution`. None for all of it.
+    border
+        Pixels at its edges that do not count.
     teacher
         Weights of a kernel-aware network, by shipped name or file, whose picture is the query's target instead of
         the original (distillation; image episodes only). None for the original.

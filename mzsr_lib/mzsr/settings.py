@@ -98,11 +98,12 @@ class TrainConfig(LoopConfig):
     scales
         One or more of 2, 3 and 4; with several, each step (or task) draws one of them.
     kernel
-        One kernel for everything, spelled as for ``mzsr degrade``, instead of the prior: that of a specialist.
+        One kernel for everything, spelled as for ``mzsr degrade``, instead of the prior: that of a specialist. None
+        for the prior.
     prior_low
         Smallest eigenvalue of the kernels, px^2.
     prior_high
-        Largest eigenvalue of the kernels, px^2; by default 2.5 times the scale that is drawn.
+        Largest eigenvalue of the kernels, px^2. None for 2.5 times the scale that is drawn.
     prior_spacing
         ``"linear"``, the paper's, or ``"log"``; see `kernels.KernelPrior`.
     kernel_size

@@ -112,6 +112,13 @@ def test_a_help_names_a_default_only_where_there_is_one(run, command):
     assert not re.search(r"\(default:[\s│]*(None)?\)", out)
 
 
+@pytest.mark.parametrize("command", ["pretrain quick", "meta-train quick"])
+def test_what_none_means_is_said_where_it_is_the_default(run, command):
+    words = " ".join(run(f"{command} --help")[1].replace("│", " ").split())
+    flags = [flag for flag in re.split(r" (?=--[a-z])", words) if flag.endswith("(default: None)")]
+    assert flags and all("None for " in flag for flag in flags), flags
+
+
 # What tyro refuses, out of its frame: code 2, and a plain line that says what is wrong.
 MISTYPED = [
     ("", "Behind 'mzsr' a word is missing: degrade, upscale"),
@@ -187,11 +194,12 @@ WRONG = [
     ("pretrain quick --data GIVEN/many --output run --max-pixels 1700", "41 x 42 px"),
     ("meta-train quick --data GIVEN/many --output run --max-pixels 1700", "41 x 42 px"),
     ("upscale GIVEN/none.png sr.png --kernel g2.0d", "there is no such file"),
+    ("upscale https://example.org/a.jpg sr.png", "the picture https://example.org/a.jpg: that is an address"),
     ("upscale GIVEN/tiny.png sr.png --kernel g2.0d", "take a method without updates, such as --method mzsr-plus"),
-    ("upscale GIVEN/good.png sr.png --method mzsr", "is told the kernel of the blur"),
+    ("upscale GIVEN/good.png sr.png --method mzsr", "mzsr with 10 updates has to be told the blur"),
     ("upscale GIVEN/good.png sr.png --noise 300", "from 0 to 255 grey levels"),
     ("upscale GIVEN/good.png sr.png --kernel g2.0d --noise 3", "take --method unfolded or photo"),
-    ("upscale GIVEN/good.png sr.png --method blind+agree", "is told the kernel of the blur"),
+    ("upscale GIVEN/good.png sr.png --method blind+agree", "blind with agreement has to be told the blur"),
     ("upscale GIVEN/good.png sr.png --kernel g2.0d --scale 1", "No weights for mzsr at scale 1 are shipped"),
     ("upscale GIVEN/good.png sr.png --method blind --scale 3", "take another method (mzsr, mzsr-plus, landweber"),
     ("upscale GIVEN/good.png GIVEN/even.png --kernel g2.0d", "is there already, and is not replaced unasked"),
@@ -314,7 +322,7 @@ def test_upscale_learns_and_warns_of_a_kernel_outside_the_prior(run):
 
 def test_upscale_estimates_the_kernel_and_says_what_it_found(run, given):
     code, _, err = run("upscale GIVEN/good.png sr.png --kernel estimate --method bicubic")
-    assert code == 0 and err.startswith("The blur is estimated: lambda1 ") and err.count("\n") == 1
+    assert code == 0 and err.startswith("The blur is estimated; the same would be --kernel ") and err.count("\n") == 1
     code, _, err = run("upscale GIVEN/good.png three.png --kernel estimate --method bicubic --scale 3")
     assert code == 2 and "estimated for scale 2 only" in err and not Path("three.png").exists()
 

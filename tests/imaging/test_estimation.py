@@ -98,10 +98,18 @@ def test_width_error_by_hand():
 
 
 def test_what_cannot_be_measured_is_said():
-    with pytest.raises(InputError, match="too small"):
+    with pytest.raises(InputError, match="40 x 23 px"):
         estimation.estimate(picture(23, 40))
     with pytest.raises(InputError, match="flat"):
         estimation.estimate(torch.full((1, 3, 40, 40), 0.5))
+    with pytest.raises(InputError, match="flat"):  # the steps of rounding are no edges
+        estimation.estimate(images.round_to_8_bits(torch.linspace(0.4, 0.5, 60).expand(1, 3, 60, 60)))
+
+
+def test_a_covariance_and_its_three_numbers_are_the_same():
+    for numbers in ((4.0, 1.0, 0.5), (2.5, 2.0, 2.9), (3.0, 0.5, 0.0)):
+        found = Estimate.of(kernels.covariance(*numbers))
+        close(kernels.covariance(found.lambda1, found.lambda2, found.theta), kernels.covariance(*numbers), 1e-5)
 
 
 def test_grey_planes_count_as_their_luma():

@@ -189,6 +189,18 @@ def test_pictures_of_a_folder_are_sorted_and_only_pictures(tmp_path):
         picture_files.paths_in(tmp_path / "empty")
 
 
+def test_pictures_in_inner_folders_are_not_passed_over_in_silence(tmp_path):
+    for name in ("sets/a/1.png", "sets/b/deep/2.png", "sets/empty/notes.txt", "sets/.hidden/3.png"):
+        (tmp_path / name).parent.mkdir(parents=True)
+        (tmp_path / name).write_bytes(b"")
+    outer, a, b = (tmp_path / name for name in ("sets", "sets/a", "sets/b"))
+    with pytest.raises(InputError, match=f"only in folders within it .2: {a}, "):
+        picture_files.paths_in(outer)
+    assert f"(2: {a}, ...)" in picture_files.passed_over([outer])[0]
+    assert f"(1: {b})" in picture_files.passed_over([outer], [a])[0]
+    assert [f"(1: {b / 'deep'})" in text for text in picture_files.passed_over([outer, a, b])] == [True]
+
+
 @pytest.mark.parametrize("name", datasets.EXAMPLES)
 def test_the_examples_are_colour_pictures(name):
     image = datasets.example(name)

@@ -1,5 +1,7 @@
 """What is told of a photograph is what was found and how sure that is, and no blur when it is not sure."""
 
+import re
+
 import pytest
 import torch
 from helpers import close, picture
@@ -7,9 +9,9 @@ from helpers import close, picture
 import mzsr_lib
 from mzsr_lib.benchmark import datasets
 from mzsr_lib.files import InputError
-from mzsr_lib.imaging import cameras
+from mzsr_lib.imaging import cameras, images, kernel_files
 from mzsr_lib.imaging.compression import compression
-from mzsr_lib.imaging.degradation import Degradation
+from mzsr_lib.imaging.degradation import Degradation, from_setting
 from mzsr_lib.imaging.kernels import covariance, gaussian_kernel, moments
 from mzsr_lib.methods import guesses
 from mzsr_lib.methods.guesses import Guess
@@ -57,6 +59,21 @@ def test_a_guess_that_is_not_trusted_is_none():
     close(moments(told.degradation.kernel)[1], torch.zeros(2, 2), 0.01)
     assert "cannot be told" in told.sentence
     assert "1.4 x 1.1 px" in found(0.0).sentence and "2.6 grey levels" in found(0.0).sentence
+
+
+def test_the_kernel_to_write_for_a_guess_is_the_one_that_is_told():
+    guessed = found(0.0)
+    text, mode = re.search(r"--kernel (\S+) --mode (\w+)", guessed.sentence).groups()
+    told = from_setting(kernel_files.parse(text), guessed.scale, mode)
+    close(moments(told.kernel)[1], moments(guessed.degradation.kernel)[1], 0.02)
+
+
+def test_of_a_picture_without_texture_no_blur_is_told():
+    ramp = torch.linspace(0.4, 0.5, 60).expand(1, 3, 60, 60)
+    for flat in (torch.full((1, 3, 60, 60), 0.5), images.round_to_8_bits(ramp)):
+        told = guesses.guess(flat, 2)
+        assert not told.trusted and "cannot be told" in told.sentence
+        assert "picture does not tell: 1.41 px are taken" in guesses.reconciled(round_blur(2.0), told)[1]
 
 
 def test_without_a_kernel_a_photograph_is_guessed_and_said(shipped):
@@ -114,6 +131,7 @@ def test_a_kernel_and_a_noise_that_are_told_serve_pictures_in_which_nothing_can_
     )
     assert not said
     assert (quiet - loud).abs().max() > 1e-3
+    close(mzsr_lib.upscale(small, "g2.0d", method="photo", device="cpu"), quiet, 0)
     mzsr_lib.upscale(LR, "g2.0d", method="photo", device="cpu", say=said.append)
     assert len(said) == 1
 
@@ -136,7 +154,7 @@ def test_beside_a_known_kernel_noise_is_told_when_there_is_some(shipped, monkeyp
 @pytest.mark.parametrize(
     ("given", "words", "sentence"),
     [
-        (picture(20, 40), {}, "40 x 20 px is too small to estimate"),
+        (picture(20, 40), {}, "40 x 20 px, and how it is blurred can be found only from 24"),
         (LR, {"scale": 3}, "No weights for photo at scale 3"),
         (LR, {"noise": -1.0}, "from 0 to 255 grey levels"),
         (LR, {"noise": 300.0}, "from 0 to 255 grey levels"),

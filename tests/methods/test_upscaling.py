@@ -1,5 +1,7 @@
 """One call: every kind of picture and kernel that it takes, and the same numbers as the pieces it is made of."""
 
+import re
+
 import numpy as np
 import pytest
 import torch
@@ -77,10 +79,28 @@ def test_a_kernel_may_have_every_form(tmp_path):
 def test_an_estimated_kernel_is_told_and_doubted_where_it_matters():
     said = []
     found = mzsr_lib.upscale(LR, "estimate", method="mzsr-plus", device="cpu", say=said.append)
-    assert said[0].startswith("The blur is estimated: lambda1") and len(said) == 2
-    close(found, mzsr_lib.upscale(LR, estimation.estimate(LR).text, method="mzsr-plus", device="cpu"), 0)
+    written = re.search(r"--kernel (\S+) \(", said[0])[1]
+    assert written == estimation.estimate(LR).text and len(said) == 2
+    close(found, mzsr_lib.upscale(LR, written, method="mzsr-plus", device="cpu"), 0)
+    mzsr_lib.upscale(LR, "estimate", method="mzsr:0", device="cpu", say=said.append)
+    assert f"--kernel {written} --no-agree (" in said[2]  # which is the default for what is only estimated
     with pytest.raises(InputError, match="for scale 2 only, not 3"):
         mzsr_lib.upscale(LR, "estimate", scale=3, method="mzsr-plus")
+
+
+def test_a_method_that_takes_no_kernel_says_what_a_kernel_is_for():
+    said = []
+    mzsr_lib.upscale(LR, "g2.0d", method="blind", agree=False, device="cpu", say=said.append)
+    assert not said
+    mzsr_lib.upscale(LR, "g2.0d", method="blind", device="cpu", say=said.append)
+    assert len(said) == 1 and "agreement" in said[0] and "--no-agree" in said[0]
+
+
+def test_whoever_writes_no_kernel_is_told_of_the_estimate_where_there_is_one():
+    with pytest.raises(InputError, match=r"give estimate, g0\.2d"):
+        mzsr_lib.upscale(LR, "estimat")
+    with pytest.raises(InputError, match=r"give g0\.2d"):
+        kernel_files.parse("estimate")
 
 
 def test_a_doubt_is_a_warning():
@@ -118,7 +138,8 @@ def expected(monkeypatch, method: str, side: int, **more) -> float:
 def test_the_time_that_is_foretold_is_that_of_all_pixels_and_updates(monkeypatch, updates, side):
     close(expected(monkeypatch, f"mzsr:{updates}", side), 1e-6 * side**2 * (3 * updates + 4), 1e-6)
     close(expected(monkeypatch, "blind", side), 1e-6 * side**2 * 4, 1e-6)
-    assert expected(monkeypatch, f"mzsr:{updates}", 300) == 0  # it is timed in less than it takes
+    assert expected(monkeypatch, "mzsr:1", 300) == 0  # it is timed in less than it takes
+    close(expected(monkeypatch, f"mzsr:{1000 * updates}", 100), 1e-6 * 100**2 * (3000 * updates + 4), 1e-6)
     zssr = [expected(monkeypatch, f"zssr:{100 * count}", side) for count in (updates, 2 * updates)]
     close(zssr[1] - zssr[0], updates * 100 * 0.01, 1e-6)
     assert 0 <= zssr[0] - updates - 4e-6 * side**2 < 0.02 * (side / 96) ** 2
