@@ -5,6 +5,7 @@ import csv
 import hashlib
 import json
 import os
+import re
 import stat
 import subprocess
 import tempfile
@@ -186,6 +187,11 @@ def _make(folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise _not_writable(folder, error) from None
+
+
+def is_address(text: str) -> bool:
+    """Say whether a text is an address of the web rather than the name of a file."""
+    return re.match(r"[A-Za-z][A-Za-z0-9+.-]+://", text) is not None
 
 
 def folder_of(path: Path) -> Path:

@@ -17,7 +17,7 @@ from tyro.conf import Positional
 
 from mzsr_lib.cli.commands import METHODS, Convention, Device, Mode, Precision, Seed, Weights
 from mzsr_lib.cli.targets import MOST, STREAM, MaxPixels, Overwrite, arg, same, writable
-from mzsr_lib.files import Failure, InputError, printable
+from mzsr_lib.files import Failure, InputError, is_address, printable
 
 if TYPE_CHECKING:
     from mzsr_lib.imaging.picture_files import Picture
@@ -179,6 +179,8 @@ class Job:
 
 def planned(given: tuple[str, ...], output: str | None, overwrite: bool = False) -> list[Job]:
     """Return what is to be done, or raise `InputError` when that is not clear or would destroy something."""
+    if is_address(where := output or "".join(given[1:2])):
+        raise InputError(f"{where} is an address, and results are written to files: give the name of a file or folder.")
     if output is None:
         if not given:
             raise InputError("No picture is given: write for instance mzsr upscale photo.jpg photo-x2.png.")

@@ -15,7 +15,7 @@ import numpy as np
 from PIL import ExifTags, Image, ImageFile, UnidentifiedImageError
 
 from mzsr_lib import fields
-from mzsr_lib.files import InputError
+from mzsr_lib.files import InputError, is_address
 
 # More pixels than this are not read unless somebody asks for it: a file of a few KB can claim any number of them.
 MAX_PIXELS = 100_000_000
@@ -128,14 +128,14 @@ def _open(source: str | Path | BytesIO) -> ImageFile.ImageFile:
 def _check_file(source: str | Path) -> None:
     path = Path(source)
     try:
-        if path.is_file():
+        if path.is_file() and path.stat().st_size:
             return
         found = "a folder has that name" if path.is_dir() else "there is no such file"
         if path.exists() and not path.is_dir():
-            found = "it is no ordinary file"
+            found = "it is empty" if path.is_file() else "it is no ordinary file"
     except (OSError, ValueError) as error:  # a name that is too long, or cannot be one
         found = getattr(error, "strerror", None) or str(error)
-    if re.match(r"[a-z]+://", str(source)):
+    if is_address(str(source)):
         found = "that is an address, and only files are read; download it first"
     raise InputError(f"Cannot read the picture {source}: {found}.")
 

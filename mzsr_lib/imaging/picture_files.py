@@ -167,7 +167,7 @@ def check_suffix(path: str | Path) -> Path:
     """Return `path`, or raise `InputError` when its ending is not a picture format we write."""
     path = Path(path)
     if path.suffix.lower() not in SUFFIXES:
-        ending = f"the ending '{path.suffix}', which is no picture format" if path.suffix else "no ending"
+        ending = f"the ending '{path.suffix}', in which no pictures are written" if path.suffix else "no ending"
         raise InputError(f"{path} has {ending}: use {', '.join(SUFFIXES)}.")
     return path
 

@@ -40,6 +40,7 @@ def given(tmp_path):
     picture_files.save(folder / "good.png", picture(53, 47))
     picture_files.save(folder / "even.png", picture(64, 60))
     picture_files.save(folder / "tiny.png", picture(19, 60))
+    (folder / "void.png").touch()
     (folder / "text.png").write_text("no picture\n")
     Image.new("CMYK", (60, 60)).save(folder / "cmyk.jpg")
     np.save(folder / "huge.npy", np.full((5, 5), 1e308))
@@ -195,6 +196,10 @@ WRONG = [
     ("meta-train quick --data GIVEN/many --output run --max-pixels 1700", "41 x 42 px"),
     ("upscale GIVEN/none.png sr.png --kernel g2.0d", "there is no such file"),
     ("upscale https://example.org/a.jpg sr.png", "the picture https://example.org/a.jpg: that is an address"),
+    ("upscale GIVEN/good.png https://example.org/a.png", "https://example.org/a.png is an address, and results"),
+    ("upscale GIVEN/good.png --output s3://bucket/", "s3://bucket/ is an address, and results are written to files"),
+    ("upscale GIVEN/good.png sr.gif", "'.gif', in which no pictures are written: use .png"),
+    ("upscale GIVEN/void.png sr.png", "it is empty"),
     ("upscale GIVEN/tiny.png sr.png --kernel g2.0d", "take a method without updates, such as --method mzsr-plus"),
     ("upscale GIVEN/good.png sr.png --method mzsr", "mzsr with 10 updates has to be told the blur"),
     ("upscale GIVEN/good.png sr.png --noise 300", "from 0 to 255 grey levels"),

@@ -160,7 +160,7 @@ def test_half_a_picture_is_one_sentence(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("name", "reason"), [("a.gif", "no picture format"), ("a", "has no ending: use"), ("a.txt", "no picture format")]
+    ("name", "reason"), [("a.gif", "no pictures"), ("a", "has no ending: use"), ("a.txt", "no pictures")]
 )
 def test_other_endings_are_refused(tmp_path, name, reason):
     with pytest.raises(InputError, match=reason):
