@@ -151,7 +151,6 @@ def upscale(
     Example: mzsr upscale photos --output large
     """
     from mzsr_lib import runtime
-    from mzsr_lib.imaging import picture_files
     from mzsr_lib.imaging.encoding import check_quality
     from mzsr_lib.methods import upscaling
     from mzsr_lib.methods.registry import Options
@@ -163,8 +162,7 @@ def upscale(
     choice = upscaling.chosen(method, kernel, steps, None if agree else False)
     given = (mode, register, size, tile, max_pixels, kernel_convention, noise)
     run = Run(upscaling.Upscaling(choice, kernel, options, *given), overwrite, quality, quiet, json)
-    for sentence in picture_files.passed_over(list(filter(_is_folder, pictures)), [output] if output else []):
-        run.note(sentence)
+    run.passed_over(pictures, output)
     run.all(jobs)
 
 
@@ -179,8 +177,7 @@ class Job:
 
 def planned(given: tuple[str, ...], output: str | None, overwrite: bool = False) -> list[Job]:
     """Return what is to be done, or raise `InputError` when that is not clear or would destroy something."""
-    if is_address(where := output or "".join(given[1:2])):
-        raise InputError(f"{where} is an address, and results are written to files: give the name of a file or folder.")
+    _check_local(output or "".join(given[1:2]))
     if output is None:
         if not given:
             raise InputError("No picture is given: write for instance mzsr upscale photo.jpg photo-x2.png.")
@@ -208,6 +205,12 @@ def planned(given: tuple[str, ...], output: str | None, overwrite: bool = False)
     jobs = [Job(source, str(Path(output) / name), alone=False) for source, name in names.items()]
     _check_apart(jobs, overwrite)
     return jobs
+
+
+def _check_local(where: str) -> None:
+    """Raise `InputError` when results should go to an address."""
+    if is_address(where):
+        raise InputError(f"{where} is an address, and results are written to files: give the name of a file or folder.")
 
 
 def expanded(text: str) -> list[str]:
@@ -277,6 +280,13 @@ class Run:
 
     def __post_init__(self):
         self.said: set[str] = set()
+
+    def passed_over(self, given: tuple[str, ...], output: str | None) -> None:
+        """Say which folders within those that are given are left out."""
+        from mzsr_lib.imaging import picture_files
+
+        for sentence in picture_files.passed_over(list(filter(_is_folder, given)), [output] if output else []):
+            self.note(sentence)
 
     def all(self, jobs: list[Job]) -> None:
         """Do every job; raise what went wrong with one alone, or a `Failure` after several that lists all."""
