@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 
 import torch
 
-from mzsr_lib.files import InputError
 from mzsr_lib.imaging import estimation
 from mzsr_lib.imaging.cameras import LARGEST_DOUBT, positive
 from mzsr_lib.imaging.compression import compression
