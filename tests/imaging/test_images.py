@@ -136,7 +136,7 @@ def test_other_colour_spaces_are_refused(tmp_path, mode):
     [
         ("missing.png", None, "no such file"),
         ("text.png", b"this is text", "not a picture"),
-        ("empty.png", b"", "not a picture"),
+        ("empty.png", b"", "it is empty"),
     ],
 )
 def test_what_is_no_picture_is_one_sentence(tmp_path, name, content, message):
