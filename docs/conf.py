@@ -68,6 +68,7 @@ html_favicon = "static/favicon.svg"
 html_context = {"default_mode": "auto"}
 html_css_files = ["site.css"]
 html_js_files = [("explorers.js", {"type": "module"}), ("mzsr.js", {"type": "module"})]
+html_search_scorer = str(Path(__file__).parent / "scorer.js")
 html_copy_source = True
 html_sourcelink_suffix = ""
 html_last_updated_fmt = None

@@ -49,14 +49,18 @@ export function control(name, description, value, moved) {
   return { input, read, set, row: make("div", { class: "live-control" }, label, input, ...shown) };
 }
 
-/** Tell `picked` where a pointer is pressed or dragged on a canvas of a place: from its top left, in 0 to 1. */
+/**
+ * Tell `picked` where a pointer is let go or dragged on a canvas of a place: from its top left, in 0 to 1.
+ *
+ * Not where it is pressed: a finger that only scrolls the page presses the canvas, too, and is never let go.
+ */
 export function follow(place, picked) {
   const pointed = ({ target, clientX, clientY }) => {
     if (target.tagName !== "CANVAS") return;
     const { left, top, width, height } = target.getBoundingClientRect();
     picked((clientX - left) / width, (clientY - top) / height);
   };
-  place.addEventListener("pointerdown", pointed);
+  place.addEventListener("pointerup", pointed);
   place.addEventListener("pointermove", (event) => event.buttons && pointed(event));
 }
 

@@ -3,7 +3,7 @@
 
 import { KERNEL, LARGEST_KERNEL, control, draw, follow, load, make } from "./controls.js";
 import * as imaging from "./imaging.js";
-import { exploreRun, loadRun } from "./meta-run.js";
+import { exploreRun, loadRun, ticks } from "./meta-run.js";
 
 const CAMERA = {
   ...KERNEL,
@@ -18,6 +18,7 @@ export const BOWLS = [
   { angle: Math.PI / 2, steep: 1.9, flat: 0.25, optimum: [0.3, -2], colour: "#8e6bb4" },
 ];
 const ACROSS = [-4, 4], UPWARDS = [-3.4, 4.8], GRID = 0.1, DARKEST = 5, ENLARGED = 5;
+const ROOM = { left: 52, right: 20, top: 20, bottom: 52 }, INK = "#222222"; // px around a landscape, for its axes and a star at its edge
 const LANDSCAPE = {
   theta1: { label: "theta 1", hint: "the start, across", min: ACROSS[0], max: ACROSS[1], step: GRID, digits: 1 },
   theta2: { label: "theta 2", hint: "the start, upwards", min: UPWARDS[0], max: UPWARDS[1], step: GRID, digits: 1 },
@@ -125,24 +126,62 @@ function exploreLandscape(_, { theta1, theta2, alpha, steps }) {
   };
 }
 
+const SIDES = [ACROSS, UPWARDS].map(([low, high]) => Math.round((high - low) / GRID + 1) * ENLARGED);
+const WHOLE = [SIDES[0] + ROOM.left + ROOM.right, SIDES[1] + ROOM.top + ROOM.bottom];
+/** Where a point stands on the canvas of a landscape, in px. */
+const at = ([x, y]) => [ROOM.left + ((x - ACROSS[0]) / GRID + 0.5) * ENLARGED, ROOM.top + ((UPWARDS[1] - y) / GRID + 0.5) * ENLARGED];
+
 /** A start that is picked on a landscape with the mouse or a finger, by its place from the top left, in 0 to 1. */
 const pickStart = (x, y) => ({
-  theta1: ACROSS[0] + x * (ACROSS[1] - ACROSS[0]),
-  theta2: UPWARDS[1] - y * (UPWARDS[1] - UPWARDS[0]),
+  theta1: ACROSS[0] + ((x * WHOLE[0] - ROOM.left) / ENLARGED - 0.5) * GRID,
+  theta2: UPWARDS[1] - ((y * WHOLE[1] - ROOM.top) / ENLARGED - 0.5) * GRID,
 });
+
+/** The frame of a landscape, its ticks, and the names of its axes. */
+function paintAxes(context) {
+  const [left, floor] = [ROOM.left, ROOM.top + SIDES[1]];
+  Object.assign(context, { strokeStyle: INK, fillStyle: INK, lineWidth: 1.5, font: "18px sans-serif", textBaseline: "middle" });
+  context.strokeRect(left, ROOM.top, ...SIDES);
+  context.beginPath();
+  for (const value of ticks(...ACROSS, 5)) {
+    const [x] = at([value, 0]);
+    context.moveTo(x, floor);
+    context.lineTo(x, floor + 6);
+    context.textAlign = "center";
+    context.fillText(value, x, floor + 18);
+  }
+  for (const value of ticks(...UPWARDS, 5)) {
+    const [, y] = at([0, value]);
+    context.moveTo(left, y);
+    context.lineTo(left - 6, y);
+    context.textAlign = "right";
+    context.fillText(value, left - 9, y);
+  }
+  context.stroke();
+  context.textAlign = "center";
+  context.fillText("theta 1", left + SIDES[0] / 2, floor + 39);
+  context.translate(13, ROOM.top + SIDES[1] / 2);
+  context.rotate(-Math.PI / 2);
+  context.fillText("theta 2", 0, 0);
+}
 
 function paintLandscape(canvas, height, ways) {
   const { height: rows, width: columns, data } = height, dark = Math.sqrt(Math.min(Math.max(...data), DARKEST ** 2)) || 1;
-  [canvas.width, canvas.height] = [columns * ENLARGED, rows * ENLARGED];
+  [canvas.width, canvas.height] = WHOLE;
   const context = canvas.getContext("2d");
+  context.fillStyle = "#fff"; // as all charts of the pages
+  context.fillRect(0, 0, ...WHOLE);
+  context.save();
+  context.beginPath();
+  context.rect(ROOM.left, ROOM.top, ...SIDES);
+  context.clip();
   for (let i = 0; i < rows; i++) {
     for (let j = 0; j < columns; j++) {
       const grey = Math.round(255 * (1 - Math.min(1, Math.sqrt(data[i * columns + j]) / dark)));
       context.fillStyle = `rgb(${grey}, ${grey}, ${grey})`;
-      context.fillRect(j * ENLARGED, (rows - 1 - i) * ENLARGED, ENLARGED, ENLARGED);
+      context.fillRect(ROOM.left + j * ENLARGED, ROOM.top + (rows - 1 - i) * ENLARGED, ENLARGED, ENLARGED);
     }
   }
-  const at = ([x, y]) => [((x - ACROSS[0]) / GRID + 0.5) * ENLARGED, ((UPWARDS[1] - y) / GRID + 0.5) * ENLARGED];
   const unit = ENLARGED / GRID;
   BOWLS.forEach(({ angle, steep, flat, optimum, colour }, task) => {
     [context.strokeStyle, context.fillStyle] = [colour, colour];
@@ -165,6 +204,10 @@ function paintLandscape(canvas, height, ways) {
       context.fill();
     });
   });
+  context.restore();
+  context.save();
+  paintAxes(context);
+  context.restore();
   const [x, y] = at(ways[0][0]);
   Object.assign(context, { font: "34px sans-serif", textAlign: "center", textBaseline: "middle", lineWidth: 4, strokeStyle: "#fff", fillStyle: "#2f5fd0" });
   context.strokeText("★", x, y);

@@ -15,11 +15,9 @@ export async function loadRun(given) {
 
 export function exploreRun(run, { step }) {
   const number = run.steps.indexOf(step), { height, width } = run.truth[0];
-  // What is ink on the white ground of the chart is the page's own colour for words below a picture.
-  const shade = ({ colour }) => (colour === INK ? "currentColor" : colour);
   const shown = run.titles.map((title, i) => ({
     title,
-    shade: shade(run.curves.find((curve) => curve.title === title)),
+    shade: run.curves.find((curve) => curve.title === title).colour,
     picture: run.pictures[number][i],
     line: `${run.psnr[number][i].toFixed(2)} dB`,
   }));

@@ -101,6 +101,7 @@ function comparison(chosen) {
   follow(frame, (x) => {
     divider.value = 100 * x;
     divider.dispatchEvent(new Event("input"));
+    divider.focus({ preventScroll: true }); // so that the arrow keys go on from there
   });
   return {
     place: make("div", { class: "mzsr-comparison", hidden: "" }, chosen, frame, captions),

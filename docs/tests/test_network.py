@@ -132,6 +132,8 @@ def test_a_picture_of_the_readers_is_enlarged_and_the_divider_moves(tmp_path, br
     assert part(page) == "0%"
     click(page, ".mzsr-right", 0.75, 0.5)
     assert part(page) == "75%"
+    page.keyboard.press("ArrowLeft")
+    assert part(page) == "74%"
     assert page.wrong == []
 
     # The square follows a click, and then the picture below is that of another place.

@@ -19,14 +19,14 @@ from urllib.parse import unquote, urldefrag, urljoin
 import numpy as np
 import pytest
 import torch
-from PIL import Image
+from PIL import Image, ImageColor
 from served import SITE, sync_api, visit
 
 from mzsr_lib.benchmark import datasets
 from mzsr_lib.imaging import degradation, kernels, metrics, resize, restoration
 from mzsr_lib.lessons import explorers
 from mzsr_lib.lessons.landscape import LandscapeExplorer
-from mzsr_lib.lessons.meta_run import MetaRunExplorer
+from mzsr_lib.lessons.meta_run import SCORED, UPDATES, MetaRunExplorer
 
 ROOT = Path(__file__).resolve().parents[2]
 LIVE = runpy.run_path(ROOT / "docs" / "pages.py")["LIVE"]
@@ -46,15 +46,15 @@ each_theme = pytest.mark.parametrize("theme", THEMES)
 
 # Every page
 
-# Words and numbers in the cells of tables that stand on more than one line.
-BROKEN_WORDS = """() => {
+# What looks like the pattern and stands on more than one line.
+BROKEN_WORDS = """([selector, pattern]) => {
     const broken = [];
-    for (const cell of document.querySelectorAll('article td, article th')) {
+    for (const cell of document.querySelectorAll(selector)) {
         const texts = document.createTreeWalker(cell, NodeFilter.SHOW_TEXT);
         while (texts.nextNode()) {
             const text = texts.currentNode;
             if (text.parentElement.closest('mjx-container')) continue;
-            for (const word of text.data.matchAll(/[A-Za-z0-9.]{2,}/g)) {
+            for (const word of text.data.matchAll(new RegExp(pattern, 'g'))) {
                 const range = document.createRange();
                 range.setStart(text, word.index);
                 range.setEnd(text, word.index + word[0].length);
@@ -65,6 +65,11 @@ BROKEN_WORDS = """() => {
     }
     return broken;
 }"""
+WHOLE = [("article td, article th", "[A-Za-z0-9.]{2,}"), ("article p code", "^-+[a-z-]{1,20}$")]  # cells, and options
+# Printed texts and formulas that do not end where their column does.
+CUT = """() => [...document.querySelectorAll('.cell_output pre, mjx-container[display=true]')]
+    .filter(box => box.scrollWidth > box.clientWidth + 1 && box.checkVisibility())
+    .map(box => box.closest('section').id + ': ' + box.textContent.slice(0, 60))"""
 
 
 @each_page
@@ -78,7 +83,9 @@ def test_a_page_loads_whole_and_fits_every_width(name, browser, address):
             page.wait_for_function("document.documentElement.scrollWidth <= innerWidth", timeout=5000)
         except sync_api.TimeoutError:
             pytest.fail(f"scrolls sideways at {width} px")
-        assert page.evaluate(BROKEN_WORDS) == [], f"words of tables break at {width} px"
+        for where in WHOLE:
+            assert page.evaluate(BROKEN_WORDS, where) == [], f"words break at {width} px"
+        assert page.evaluate(CUT) == [], f"cut off at {width} px"
     loaded = """Promise.all([...document.images].map(image => { image.loading = 'eager';
         return image.decode().then(() => null, () => image.src); })).then(found => found.filter(Boolean))"""
     assert page.evaluate(loaded) == []
@@ -176,10 +183,13 @@ def test_no_link_is_dead_and_nothing_comes_from_elsewhere():
     assert sorted(dead) == []
 
 
-def test_the_search_finds_a_lesson(browser, address):
+def test_the_search_finds_a_lesson_before_the_reference(browser, address):
     page = visit(browser, address, "search")
     page.goto(f"{address}/search.html?q=curvature")
     page.wait_for_selector("#search-results a[href*='notebooks/06_maml.html']")
+    found = page.locator("#search-results li a").evaluate_all("all => all.map(link => link.getAttribute('href'))")
+    lessons = [link.startswith("notebooks/") for link in found]
+    assert lessons == sorted(lessons, reverse=True), "the lessons come first"
     assert page.wrong == []
 
 
@@ -342,12 +352,58 @@ def test_the_landscape_follows_keyboard_and_pointer(browser, address):
     assert message.inner_text() == same.message
     canvas = page.locator(".live canvas").first
     canvas.scroll_into_view_if_needed()
-    box = canvas.bounding_box()
-    page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    box, (left, right, top, bottom) = canvas.bounding_box(), around_the_landscape()
+    scale = box["width"] / canvas.evaluate("canvas => canvas.width")
+    across, down = (left - right) / 2 * scale, (top - bottom) / 2 * scale  # from the middle of the canvas
+    page.mouse.click(box["x"] + box["width"] / 2 + across, box["y"] + box["height"] / 2 + down)
     page.evaluate("new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
     picked = LandscapeExplorer(*bowls(), **start | {"theta1": 0.0, "theta2": 0.7, "alpha": 0.35, "steps": 3})
     assert message.inner_text() == picked.message
     assert page.wrong == []
+
+
+def around_the_landscape() -> list[int]:
+    """Return how many px of its canvas lie left, right, above and below a landscape."""
+    (room,) = re.findall(r"ROOM = \{(.+?)\}", (ROOT / "docs" / "static" / "explorers.js").read_text())
+    return [int(number) for number in re.findall(r"\d+", room)]
+
+
+def test_the_star_of_a_landscape_is_whole_at_its_edge(browser, address):
+    page = visit(browser, address, "notebooks/06_maml")
+    star = ImageColor.getrgb("#2f5fd0")
+    areas = []
+    for keys in ([], ["End"], ["Home"]):
+        for name, key in itertools.product(("theta 1", "theta 2"), keys):
+            press(page, name, key, 1)
+        drawn = page.locator(".live canvas").first.evaluate("canvas => canvas.toDataURL()")
+        areas.append((pixels(drawn) == star).all(axis=-1).sum())
+    assert areas[0] == areas[1] == areas[2] > 0
+
+
+def test_a_finger_scrolls_the_page_over_every_canvas(browser, address):
+    page = visit(browser, address, "notebooks/06_maml")
+    touched = "all => all.map(canvas => getComputedStyle(canvas).touchAction)"
+    assert {*page.locator(".live canvas").evaluate_all(touched)} == {"pan-y"}
+    message = page.locator(".live-status").inner_text()
+    page.locator(".live canvas").first.dispatch_event("pointerdown", {"clientX": 1, "clientY": 1})
+    page.evaluate("new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
+    assert page.locator(".live-status").inner_text() == message
+    page = visit(browser, address, "index")
+    assert {*page.locator(".mzsr-live canvas").evaluate_all(touched)} == {"pan-y"}
+
+
+@pytest.mark.parametrize("name", ["index", "notebooks/03_degradation"])
+def test_a_choice_has_room_for_its_words_on_a_phone(name, browser, address):
+    page = visit(browser, address, name)
+    page.set_viewport_size({"width": 400, "height": 900})
+    narrow = """all => all.filter(select => {
+        const free = select.parentElement.appendChild(select.cloneNode(true));
+        free.style.width = 'max-content';
+        const missing = free.offsetWidth - select.offsetWidth;
+        free.remove();
+        return missing > 0 && select.checkVisibility();
+    }).map(select => select.parentElement.textContent)"""
+    assert page.locator(".live-control select").evaluate_all(narrow) == []
 
 
 @each_theme
@@ -371,6 +427,10 @@ def test_the_run_follows_the_keyboard(theme, browser, address):
         scores = [float(psnr) for psnr in re.findall(r"([\d.]+) dB", curves.get_attribute("aria-label"))]
         assert scores == pytest.approx(list(same.shown.held_out.values()), abs=0.051)
     assert step == same.run.steps[-1]
+    painted = "(all, what) => all.map(each => getComputedStyle(each)[what])"
+    lines = page.locator(".live-chart polyline").evaluate_all(painted, "stroke")
+    stripes = page.locator(".live figcaption").evaluate_all(painted, "borderTopColor")
+    assert stripes[:-1] == [line for line, n in zip(lines, SCORED, strict=True) if n in UPDATES]
     assert page.wrong == []
     assert faults(page, {}, ".live") == []
 

@@ -20,8 +20,9 @@ from mzsr_lib.shapes import Images
 TABLE, TRUTH = "run.csv", "truth.png"
 SCORED, UPDATES = (0, 1, 3, 10), (0, 1, 10)  # updates: of the curves, and of the pictures
 SIDE, CHART = 160, 260  # px: of a picture, and the height of the curves
-# The start is ink, and what updates make of it the method's colour, never so pale that a line is lost.
-COLOURS = dict(zip(SCORED, (INK, *style.tints("mzsr", 8)[-3:]), strict=True))
+# The start is a grey that is seen on a dark page too, and what updates make of it the method's colour, never so pale
+# that a line is lost.
+COLOURS = dict(zip(SCORED, (style.QUIET, *style.tints("mzsr", 8)[-3:]), strict=True))
 MARKERS = dict(zip(SCORED, "osD^", strict=True))
 SAME = 0.05  # dB: what is nearer than this is called the same
 

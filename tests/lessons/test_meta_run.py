@@ -56,6 +56,8 @@ def test_the_slider_moves_the_mark_and_the_pictures(folder):
             assert f"{row[f'picture_{n}']:.2f} dB" in shown_texts(explorer)
         seen.add(explorer._repr_mimebundle_()["image/png"])
     assert len(seen) == len(STEPS)
+    lines = [line.get_color() for line in explorer.figure.artists if isinstance(line, Line2D)]
+    assert lines == [meta_run.COLOURS[n] for n in UPDATES]  # each picture is joined to its curve
 
 
 def test_the_curves_are_those_of_the_table(folder):
