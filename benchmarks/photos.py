@@ -32,19 +32,19 @@ METHODS = ("bicubic", "blind", "tikhonov", "mzsr", "mzsr-plus", "photo")
 KEY = ["treatment", "image", "method", "weights_hash"]
 
 
-def measure(hr: Images, treatment: Treatment, name: str, method: str, file: str | None) -> dict:
+def measure(hr: Images, treatment: Treatment, name: str, method: str, file: str | None, scale: int) -> dict:
     """Return one row: the PSNR (dB) of a method on a picture after a treatment."""
-    lr = treatment(hr, generator_for(treatment.name, name))
+    lr = treatment(hr, generator_for(treatment.name, name), scale)
     told = ESTIMATE if catalogue.entry_of(method).needs_kernel else None
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # doubts: here they are measured
-        sr = mzsr_lib.upscale(lr, told, method=method, agree=False, weights=file, register="input", device="cpu")
+        sr = mzsr_lib.upscale(lr, told, scale, method, agree=False, weights=file, register="input", device="cpu")
     return {"treatment": treatment.name, "image": name, "method": method, "psnr": f"{aligned_psnr(sr, hr):.3f}"}
 
 
-def fingerprint(method: str, file: str | None) -> str:
+def fingerprint(method: str, file: str | None, scale: int) -> str:
     """Return what tells the weights of a method from others; empty for one without."""
-    named = file or weights.default(method, 2)
+    named = file or weights.default(method, scale)
     return weights.fingerprint(named) if named else ""
 
 
@@ -60,6 +60,7 @@ def main(words: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("output", type=Path)
     parser.add_argument("--data", required=True, help="data set, or folder of sharp pictures")
+    parser.add_argument("--scale", type=int, default=2, help="a file of rows has one scale")
     parser.add_argument("--methods", nargs="+", default=METHODS)
     parser.add_argument("--weights", nargs="+", default=[], metavar="METHOD=FILE", help="instead of the shipped ones")
     parser.add_argument("--treatments", nargs="+", default=[row.name for row in ROWS])
@@ -67,6 +68,7 @@ def main(words: Sequence[str] | None = None) -> None:
     parser.add_argument("--size", type=int, default=256, help="middle of each picture, px")
     arguments = parser.parse_args(words)
     torch.set_num_threads(1)
+    scale = arguments.scale
     given = dict(pair.split("=", 1) for pair in arguments.weights)
     known = pd.read_csv(arguments.output, keep_default_na=False) if arguments.output.exists() else pd.DataFrame()
     done = set(known[KEY].itertuples(index=False, name=None)) if len(known) else set()
@@ -74,13 +76,15 @@ def main(words: Sequence[str] | None = None) -> None:
     facts = {"commit": files.git_commit(), "date": datetime.date.today().isoformat()}
     folder = Path(arguments.data) if Path(arguments.data).is_dir() else datasets.folder(arguments.data)
     for path in tqdm(list(picture_files.paths_in(folder))[:: arguments.every], unit="picture"):
-        hr = images.centre_crop(picture_files.load(path), arguments.size, 2)
+        hr = images.centre_crop(picture_files.load(path), arguments.size, scale)
         for treatment in (row for row in ROWS if row.name in arguments.treatments):
             for method in arguments.methods:
                 file = given.get(method)
-                hashed = fingerprint(method, file)
+                hashed = fingerprint(method, file, scale)
                 if (treatment.name, path.stem, method, hashed) not in done:
-                    rows.append(measure(hr, treatment, path.stem, method, file) | {"weights_hash": hashed} | facts)
+                    rows.append(
+                        measure(hr, treatment, path.stem, method, file, scale) | {"weights_hash": hashed} | facts
+                    )
         files.write_rows(arguments.output, rows)
     found = pd.DataFrame(rows).astype({"psnr": float})
     print(table(found[found["treatment"].isin(arguments.treatments)]).to_markdown(floatfmt=".2f"))

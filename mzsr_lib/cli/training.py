@@ -33,7 +33,16 @@ Init = Annotated[
 ]
 Model = Annotated[
     Literal[
-        "mzsr", "mzsr-plus", "mzsr-x3", "mzsr-x4", "mzsr-plus-multi", "unfolded", "unfolded-x4", "photo", "estimator"
+        "mzsr",
+        "mzsr-plus",
+        "mzsr-x3",
+        "mzsr-x4",
+        "mzsr-plus-multi",
+        "unfolded",
+        "unfolded-x4",
+        "photo",
+        "photo-multi",
+        "estimator",
     ],
     arg(help="The paper's model or a kernel-aware one, for scale 2, 3, 4 or several; or what photographs need."),
 ]

@@ -19,7 +19,10 @@ from mzsr_lib.training import checkpoints, presets
 from mzsr_lib.training.stages import meta_train, pretrain
 
 DATA = ("bsds500-train", "bsds500-test")
-MODELS = ("mzsr", "mzsr-plus", "mzsr-x3", "mzsr-x4", "mzsr-plus-multi", "unfolded", "unfolded-x4", "photo", "estimator")
+MODELS = (
+    *("mzsr", "mzsr-plus", "mzsr-x3", "mzsr-x4", "mzsr-plus-multi"),
+    *("unfolded", "unfolded-x4", "photo", "photo-multi", "estimator"),
+)
 BUDGETS = ("cpu", "gpu")
 
 
@@ -67,8 +70,9 @@ def recipe(model: str, budget: str) -> Recipe:
     model
         ``"mzsr"``, the paper's, or ``"mzsr-plus"``, with the kernel-aware input, both for scale 2; ``"mzsr-x3"`` and
         ``"mzsr-x4"``, the paper's for scales 3 and 4; ``"mzsr-plus-multi"``, kernel-aware for scales 2 to 4;
-        ``"unfolded"`` and ``"unfolded-x4"``, told a kernel of any shape and the noise; ``"photo"``, for photographs of
-        which nothing is known, and ``"estimator"``, which guesses what it is told.
+        ``"unfolded"`` and ``"unfolded-x4"``, told a kernel of any shape and the noise; ``"photo"`` and
+        ``"photo-multi"``, for photographs of which nothing is known, at scale 2 and at 3 and 4; ``"estimator"``, which
+        guesses what these are told.
     budget
         ``"cpu"``, that of the shipped weights: one or two cores that multiply bfloat16; or ``"gpu"``.
 
@@ -129,6 +133,10 @@ _RECIPES = {
         (Stage("photo", presets.pretrain_photo()),),
         "The shipped weights were trained in three parts, two hours of one core in all: see the model card.",
     ),
+    ("photo-multi", "cpu"): Recipe(
+        (Stage("photo", presets.pretrain_photo()), Stage("photo-multi", presets.pretrain_photo_several())),
+        "The shipped weights: those for scale 2, then SHIPPED minutes of one core: see the model card.",
+    ),
     ("estimator", "cpu"): Recipe(
         (Stage("estimator", presets.pretrain_estimator()),),
         "The shipped weights were trained in two parts, 15 minutes of one core in all: see the model card.",
@@ -150,6 +158,13 @@ _RECIPES = {
         (_GPU_KNOWN, Stage("fine", _gpu_pretrain(presets.pretrain_fine(), 32, 192))), _NOT_RUN
     ),
     ("photo", "gpu"): Recipe((Stage("photo", _gpu_pretrain(presets.pretrain_photo(), 32, 128)),), _NOT_RUN),
+    ("photo-multi", "gpu"): Recipe(
+        (
+            Stage("photo", _gpu_pretrain(presets.pretrain_photo(), 32, 128)),
+            Stage("photo-multi", _gpu_pretrain(presets.pretrain_photo_several(), 32, 192)),
+        ),
+        _NOT_RUN,
+    ),
     ("estimator", "gpu"): Recipe((Stage("estimator", _gpu_pretrain(presets.pretrain_estimator(), 32, 256)),), _NOT_RUN),
     ("mzsr", "gpu"): Recipe(
         (_GPU_FIRST, Stage("meta-train", _GPU_META)),

@@ -30,8 +30,13 @@ def test_every_recipe_begins_with_stage_1(model, budget):
     last = plan.stages[-1].config
     assert last.network_input == ("restored" if model.startswith("mzsr-plus") else "bicubic")
     assert isinstance(last, MetaTrainConfig if model in ("mzsr", "mzsr-x3", "mzsr-x4") else PretrainConfig)
-    assert last.photographs == (model in ("photo", "estimator")) if isinstance(last, PretrainConfig) else True
-    assert last.scales == {"mzsr-x3": (3,), "mzsr-plus-multi": (2, 3, 4)}.get(model, (4,) if "x4" in model else (2,))
+    assert (
+        last.photographs == (model in ("photo", "photo-multi", "estimator"))
+        if isinstance(last, PretrainConfig)
+        else True
+    )
+    scales = {"mzsr-x3": (3,), "mzsr-plus-multi": (2, 3, 4), "photo-multi": (3, 4)}
+    assert last.scales == scales.get(model, (4,) if "x4" in model else (2,))
     assert plan.expect.endswith(".")
 
 
