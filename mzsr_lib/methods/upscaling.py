@@ -412,7 +412,9 @@ def check_estimable(scale: int, mode: Mode | None, rough: bool = False) -> None:
     if mode not in (None, "direct"):
         raise InputError(f"A kernel is estimated for direct sampling only, not {mode}: give the kernel.")
     if scale != 2:
-        raise InputError(f"A kernel is estimated for scale 2 only, not {scale}: give the kernel.")
+        raise InputError(
+            f"A kernel is estimated for scale 2 only, not {scale}: give the kernel, or leave it out for photo."
+        )
 
 
 def estimated(picture: Picture, scale: int, mode: Mode | None, say: Callable[[str], None], more: str = "") -> Setting:

@@ -135,7 +135,7 @@ _RECIPES = {
     ),
     ("photo-multi", "cpu"): Recipe(
         (Stage("photo", presets.pretrain_photo()), Stage("photo-multi", presets.pretrain_photo_several())),
-        "The shipped weights: those for scale 2, then SHIPPED minutes of one core: see the model card.",
+        "The shipped weights: those for scale 2, then 80 minutes of half a core: see the model card.",
     ),
     ("estimator", "cpu"): Recipe(
         (Stage("estimator", presets.pretrain_estimator()),),
@@ -143,7 +143,7 @@ _RECIPES = {
     ),
     ("unfolded", "cpu"): Recipe(
         (Stage("photo", presets.pretrain_photo()), Stage("known", presets.pretrain_known())),
-        "The shipped weights: 76 and 168 minutes of one core, in more parts: see the model card.",
+        "The shipped weights: 76 and 255 minutes of one core, in more parts: see the model card.",
     ),
     ("unfolded-x4", "cpu"): Recipe(
         (
