@@ -131,7 +131,7 @@ _RECIPES = {
     ),
     ("photo", "cpu"): Recipe(
         (Stage("photo", presets.pretrain_photo()),),
-        "The shipped weights were trained in three parts, two hours of one core in all: see the model card.",
+        "The shipped weights were trained in four parts, two and a half hours of one core in all: see the model card.",
     ),
     ("photo-multi", "cpu"): Recipe(
         (Stage("photo", presets.pretrain_photo()), Stage("photo-multi", presets.pretrain_photo_several())),
