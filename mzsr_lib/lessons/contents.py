@@ -1,6 +1,7 @@
 """The files that `make lab` serves: a page that is only read is not one that was changed."""
 
 import platform
+from typing import Any
 
 from jupyter_server.services.contents.largefilemanager import AsyncLargeFileManager
 
@@ -12,7 +13,7 @@ class Contents(AsyncLargeFileManager):
     takes the page for a changed one and asks whether to save it.
     """
 
-    async def get(self, path: str, *args: object, **options: object) -> dict:
+    async def get(self, path: str, *args: Any, **options: Any) -> dict:
         """Return what is known of a file, and its content when that is wanted."""
         model = await super().get(path, *args, **options)
         if model["type"] == "notebook" and model["content"]:
