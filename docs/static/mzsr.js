@@ -184,6 +184,12 @@ function start(place) {
     for (const name of ["lambda1", "lambda2", "theta"]) row(name).hidden = value("told") !== GAUSSIAN;
   }
 
+  /** Let what is asked be changed again, and give a keyboard back its place, which what is disabled takes from it. */
+  function released(place) {
+    asked.disabled = false;
+    if (document.activeElement === document.body) place.focus({ preventScroll: true });
+  }
+
   file.addEventListener("change", async () => {
     asked.disabled = true;
     opening += 1;
@@ -198,7 +204,7 @@ function start(place) {
       compared();
       status.textContent = error.message;
     }
-    asked.disabled = false;
+    released(file);
   });
 
   const told = () => value("told") === GAUSSIAN ? [gaussian(...["lambda1", "lambda2", "theta"].map((name) => Number(value(name)))), "direct"] : CAMERAS[value("told")];
@@ -224,8 +230,7 @@ function start(place) {
     running.sentence = status.textContent = sentence;
     running = null;
     bar.hidden = true;
-    asked.disabled = false;
-    if (document.activeElement === document.body) go.focus({ preventScroll: true }); // where a keyboard was before
+    released(go);
   }
 
   const HEARD = {

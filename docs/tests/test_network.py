@@ -189,8 +189,10 @@ def test_what_cannot_be_enlarged_is_a_sentence(tmp_path, browser, address):
         ("text.png", "no picture that this browser can read"),
         ("flat.png", "has 100 x 20 px: at least"),
     ):
+        page.get_by_label("a picture of yours").focus()
         page.get_by_label("a picture of yours").set_input_files(tmp_path / name)
         page.wait_for_function(
             "([place, said]) => document.querySelector(place).innerText.includes(said)", arg=[PLACE, said]
         )
+        page.wait_for_function("document.activeElement.type === 'file'")
     assert page.wrong == []

@@ -206,7 +206,10 @@ WRONG = [
     ("upscale GIVEN/good.png sr.png --kernel g2.0d --noise 3", "take --method unfolded or photo"),
     ("upscale GIVEN/good.png sr.png --method blind+agree", "blind with agreement has to be told the blur"),
     ("upscale GIVEN/good.png sr.png --kernel g2.0d --scale 1", "No weights for mzsr at scale 1 are shipped"),
-    ("upscale GIVEN/good.png sr.png --method blind --scale 3", "another method (mzsr, mzsr-plus, photo, landweber"),
+    (
+        "upscale GIVEN/good.png sr.png --method blind --scale 3",
+        "take another method (mzsr, mzsr-plus, photo, landweber",
+    ),
     ("upscale GIVEN/good.png GIVEN/even.png --kernel g2.0d", "is there already, and is not replaced unasked"),
     ("upscale GIVEN/good.png GIVEN/good.png --kernel g2.0d", "is the input itself"),
     ("upscale GIVEN/good.png GIVEN/even.png sr.png --kernel g2.0d", "not clear where the results go (3 names)"),

@@ -160,7 +160,8 @@ def test_half_a_picture_is_one_sentence(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("name", "reason"), [("a.gif", "no pictures"), ("a", "has no ending: use"), ("a.txt", "no pictures")]
+    ("name", "reason"),
+    [("a.gif", "no pictures are written"), ("a", "has no ending: use"), ("a.txt", "no pictures are written")],
 )
 def test_other_endings_are_refused(tmp_path, name, reason):
     with pytest.raises(InputError, match=reason):

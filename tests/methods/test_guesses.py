@@ -65,7 +65,7 @@ def test_a_guess_that_is_not_trusted_is_none():
 
 def test_the_kernel_to_write_for_a_guess_is_the_one_that_is_told():
     guessed = found(0.0)
-    text, mode = re.search(r"--kernel (\S+) --mode (\w+)", guessed.sentence).groups()
+    text, mode = re.search(r"--method photo --kernel (\S+) --mode (\w+)", guessed.sentence).groups()
     told = from_setting(kernel_files.parse(text), guessed.scale, mode)
     close(moments(told.kernel)[1], moments(guessed.degradation.kernel)[1], 0.02)
 
