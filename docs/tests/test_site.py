@@ -66,9 +66,11 @@ BROKEN_WORDS = """([selector, pattern]) => {
     return broken;
 }"""
 WHOLE = [("article td, article th", "[A-Za-z0-9.]{2,}"), ("article p code", "^-+[a-z-]{1,20}$")]  # cells, and options
-# Printed texts and formulas that do not end where their column does.
-CUT = """() => [...document.querySelectorAll('.cell_output pre, mjx-container[display=true]')]
-    .filter(box => box.scrollWidth > box.clientWidth + 1 && box.checkVisibility())
+# Printed texts and formulas that do not end where their column does; one within a line has no width of its own.
+CUT = """() => [...document.querySelectorAll('article .cell_output pre, article mjx-container')]
+    .filter(box => box.checkVisibility() && !box.closest('table') && (box.matches('mjx-container:not([display])')
+        ? box.getBoundingClientRect().right > box.closest('section').getBoundingClientRect().right + 1
+        : box.scrollWidth > box.clientWidth + 1))
     .map(box => box.closest('section').id + ': ' + box.textContent.slice(0, 60))"""
 
 
