@@ -2,6 +2,7 @@
 
 import ast
 import html
+import itertools
 import json
 import re
 from pathlib import Path
@@ -25,6 +26,24 @@ MZSR on a picture of yours, in this page: choose a file, move the square of 96 x
 say the blur that you think it has. The network and its updates run in your browser; nothing leaves your machine.
 
 """
+# What stands before the text on the explorer of updates, which on the site is a stored picture.
+INSTEAD = """MZSR runs in this page: ten updates on a picture that was blurred and made small, or on one of yours. It is
+**told** the blur: the true one at first, or another one that you choose. Then bicubic and MZSR lie on one another, with
+a divider between them, and *show after* goes back to 0, 1 and 3 updates. Nothing leaves your machine.
+
+{place}
+**Try this:**
+
+1. *blurred by* `g2.0d`, and take ten updates. Go through *show after*: where is most of the gain?
+2. *blurred by* `gani_d`, a blur along a slanted line. Which details come back, which do not?
+3. *blurred by* `g0.2d`, hardly any blur. Is the start better or worse there, and how far does one update go?
+4. *blurred by* `g2.0d`, but *MZSR is told* `gani_d`. What do ten updates make of a lie, beside bicubic?
+5. *blurred by* `g2.0d`, and *MZSR is told* a Gaussian of your own. With `lambda1` = `lambda2` = 2 that is the truth.
+   What do 1.6 and 2.5 cost?
+
+### In JupyterLab, with sliders
+
+"""
 LEARNS = "AdaptationExplorer("
 OWN_PICTURE = "## 1 Your picture"
 
@@ -34,8 +53,8 @@ def prepared(source: str, with_network: bool = True) -> str:
 
     The links to the neighbours go, because each page has them at its foot; imports are folded, in one bar, as code that
     only draws is already; every stored picture keeps its description, and leads to its file; below the stored picture
-    of an explorer stands a place for the live one. Where MZSR adapts to a picture there is a place for the network,
-    too, unless the site is made without it.
+    of an explorer stands a place for the live one. Where MZSR adapts to a picture there is a place for the network
+    before it, with words of its own, unless the site is made without it.
     """
     notebook = nbformat.reads(source, as_version=4)
     for cell in (notebook.cells[0], notebook.cells[-1]):
@@ -96,11 +115,11 @@ def _file_name(title: str) -> str:
 
 
 def _invite(cells) -> None:
-    """Put the network under the explorer of updates, and at the beginning of the page on a reader's own picture."""
-    for cell in cells:
+    """Put the network before the explorer of updates, and at the beginning of the page on a reader's own picture."""
+    for text, cell in itertools.pairwise(cells):
         if any(LEARNS in output.get("data", {}).get("text/plain", "") for output in cell.get("outputs", ())):
-            live = {"text/html": network_place("../_static"), "text/plain": "MZSR, live"}
-            cell.outputs.append(nbformat.v4.new_output("display_data", live))
+            heading, _, rest = text.source.partition("\n\n")
+            text.source = f"{heading}\n\n{INSTEAD.format(place=network_place('../_static'))}{rest}"
     where = [number for number, cell in enumerate(cells) if cell.source.startswith(OWN_PICTURE)]
     for number in where:
         cells.insert(number + 1, nbformat.v4.new_markdown_cell(INVITATION + network_place("../_static", own=True)))

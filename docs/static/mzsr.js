@@ -28,7 +28,12 @@ const cut = (picture, top, left, height, width) => picture.map((channel) => {
   return part;
 });
 
-/** Read a file of the reader's as planes, on white where it is transparent. */
+function transparent(values) {
+  for (let i = 3; i < values.length; i += 4) if (values[i] < 255) return true;
+  return false;
+}
+
+/** Read a file of the reader's: its picture, on white where it is transparent, and whether it is so anywhere. */
 async function opened(file) {
   const bitmap = await createImageBitmap(file).catch(() => null);
   if (!bitmap) throw new Error(`${file.name} is no picture that this browser can read: take a PNG or JPEG file.`);
@@ -36,10 +41,13 @@ async function opened(file) {
     throw new Error(`${file.name} has ${bitmap.width} x ${bitmap.height} px: at least ${LEAST} px a side are needed.`);
   }
   const canvas = make("canvas", { width: bitmap.width, height: bitmap.height }), context = canvas.getContext("2d");
+  context.drawImage(bitmap, 0, 0);
+  // A JPEG has no transparency, and may have many pixels to look at.
+  const clear = file.type !== "image/jpeg" && transparent(context.getImageData(0, 0, canvas.width, canvas.height).data);
+  context.globalCompositeOperation = "destination-over";
   context.fillStyle = "#fff";
   context.fillRect(0, 0, canvas.width, canvas.height);
-  context.drawImage(bitmap, 0, 0);
-  return canvas;
+  return { canvas, clear };
 }
 
 /** The square that is enlarged, to be moved over a small view of the whole picture. */
@@ -48,7 +56,7 @@ function piece(changed) {
   const [across, down] = ["across", "down"].map((label) =>
     control(label, { label: `${label} (%)`, hint: "where the square lies", min: 0, max: 100, step: 1, digits: 0 }, 50, () => show(true)));
   const place = make("div", { class: "mzsr-piece", hidden: "" }, view, across.row, down.row);
-  let whole = null, at = [0, 0, 0, 0];
+  let whole = null, white = "", at = [0, 0, 0, 0];
   const sides = () => [whole.width, whole.height].map((side) => Math.min(SIDE, side - (side % 2)));
 
   follow(place, (x, y) => {
@@ -77,8 +85,9 @@ function piece(changed) {
 
   return {
     place,
-    take(canvas) {
-      whole = canvas;
+    take(found) {
+      whole = found && found.canvas;
+      white = found && found.clear ? ", on white where the picture is transparent" : "";
       if (whole) show(false);
     },
     get ready() { return whole !== null; },
@@ -86,7 +95,8 @@ function piece(changed) {
       const [top, left, height, width] = at;
       return planesOf(whole.getContext("2d").getImageData(left, top, width, height));
     },
-    words: () => `${at[3]} x ${at[2]} px of ${whole.width} x ${whole.height}`,
+    words: () => `${at[3]} x ${at[2]} px of ${whole.width} x ${whole.height}${white}`,
+    get white() { return white; },
     where: () => at.join(),
   };
 }
@@ -123,7 +133,7 @@ function start(place) {
   const go = make("button", { type: "button" }, "Take ten updates");
   const file = make("input", { type: "file", accept: "image/*", "aria-label": "a picture of yours" });
   const own = piece(() => compared());
-  let worker = null, opening = 0;
+  let worker = null, opening = 0, spoken = "";
   let running = null, results = null; // a result is shown once it has its first picture
 
   const choices = {
@@ -153,12 +163,17 @@ function start(place) {
     ...["told", ...(value("told") === GAUSSIAN ? ["lambda1", "lambda2", "theta"] : [])].map(value),
   ]);
 
-  /** Say whether the result that is shown belongs to what is chosen, and dim it if not. */
-  function compared() {
+  /** Say something, and whether the result that is shown belongs to what is chosen; dim it if not. */
+  function say(sentence = spoken) {
+    spoken = sentence;
     const old = results !== null && results.chosen !== chosen();
     compare.place.classList.toggle("mzsr-old", old);
+    status.textContent = old ? `${sentence} The dimmed picture below belongs to the choice before.` : sentence;
+  }
+
+  function compared() {
     const next = mine() && !own.ready ? "Choose a picture." : "Take the updates again.";
-    if (results) status.textContent = old ? `Changed: the dimmed picture belongs to the choice before. ${next}` : results.sentence;
+    if (results) say(results.chosen === chosen() ? results.sentence : `Changed. ${next}`);
   }
 
   /** Tell the truth at first, and of a picture of the reader's a narrow blur: a wide one ruins a sharp picture. */
@@ -196,14 +211,11 @@ function start(place) {
     own.take(null);
     try {
       if (file.files.length) own.take(await opened(file.files[0]));
-      arrange();
-      compared();
-      if (own.ready && !results) status.textContent = "MZSR will enlarge the square. Nothing leaves this page.";
+      say(own.ready ? `MZSR will enlarge the square${own.white}. Nothing leaves this page.` : "Choose a picture.");
     } catch (error) {
-      arrange();
-      compared();
-      status.textContent = error.message;
+      say(error.message);
     }
+    arrange();
     released(file);
   });
 
@@ -222,22 +234,23 @@ function start(place) {
     results.pictures.set(taken, picture);
     [...inputs.updates.input.options].forEach((option, i) => { option.disabled = !results.pictures.has(SHOWN[i]); });
     inputs.updates.set(count(taken));
-    compare.place.classList.remove("mzsr-old");
+    say();
     show();
   }
 
   function ended(sentence) {
-    running.sentence = status.textContent = sentence;
+    running.sentence = sentence;
+    say(sentence);
     running = null;
     bar.hidden = true;
     released(go);
   }
 
   const HEARD = {
-    ready: () => { status.textContent = "Learning from this picture ..."; },
+    ready: () => say("Learning from this picture ..."),
     update({ taken, loss }) {
       bar.value = taken;
-      status.textContent = `Update ${taken} of ${bar.max}: before it, the mean error on a smaller copy was ${(255 * loss).toFixed(2)} grey levels.`;
+      say(`Update ${taken} of ${bar.max}: before it, the mean error on a smaller copy was ${(255 * loss).toFixed(2)} grey levels.`);
     },
     picture: ({ taken, picture }) => reached(taken, picture),
     done() {
@@ -260,14 +273,14 @@ function start(place) {
 
   go.addEventListener("click", async () => {
     if (mine() && !own.ready) {
-      status.textContent = "Choose a picture first.";
+      say("Choose a picture first.");
       file.focus();
       return;
     }
     asked.disabled = true;
     bar.hidden = false;
     bar.value = 0;
-    status.textContent = "Loading the network (16 MB, once) ...";
+    say("Loading the network (16 MB, once) ...");
     delete place.dataset.done;
     running = { chosen: chosen(), pictures: new Map(), size: mine() ? own.words() : null };
     try {

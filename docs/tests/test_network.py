@@ -1,6 +1,8 @@
 """MZSR in the page: its graphs and what a reader sees, against the library."""
 
+import re
 import runpy
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -140,6 +142,13 @@ def test_a_picture_of_the_readers_is_enlarged_and_the_divider_moves(tmp_path, br
     click(page, ".mzsr-piece canvas", 0.9, 0.5)
     assert page.get_by_label("across (%)").input_value() == "100"
     assert page.locator(".mzsr-old").count() == 1
+    # Where the divider lies both sides are dimmed alike: none is seen through the other.
+    page.locator(".mzsr-frame canvas").evaluate_all(
+        "all => all.forEach(each => each.getContext('2d').fillRect(0, 0, each.width, each.height))"
+    )
+    seen = np.asarray(Image.open(BytesIO(page.locator(".mzsr-frame").screenshot())).convert("L"))
+    left, right = seen[20, 20], seen[20, -20]
+    assert 0 < left == right
     click(page, ".mzsr-piece canvas", 0.5, 0.5)
     assert page.locator(".mzsr-old").count() == 0
 
@@ -164,6 +173,18 @@ def test_nothing_contradicts_the_picture_that_is_shown(browser, address):
     page.get_by_label("picture", exact=True).select_option("a picture of yours")
     assert "Choose a picture." in status.inner_text()
     assert page.wrong == []
+
+
+def test_what_the_page_of_the_updates_tells_to_try_can_be_done_in_it(browser, address):
+    page = visit(browser, address, "notebooks/08_meta_test")
+    words = PAGES["INSTEAD"]
+    labels = set(re.findall(r"(?<!\*)\*([^*\n]+)\*(?!\*)", words))
+    assert labels == {"blurred by", "MZSR is told", "show after"}
+    assert all(page.locator(PLACE).get_by_label(label, exact=True).count() == 1 for label in labels)
+    cameras = page.get_by_label("blurred by").locator("option").evaluate_all("all => all.map(each => each.value)")
+    assert set(re.findall(r"`(g[\w.]+)`", words)) <= set(cameras)
+    heads = page.locator(f"section:has(> {PLACE})").locator("h2, h3").all_inner_texts()
+    assert [head.strip("#\n ") for head in heads] == ["6 Try it yourself", "In JupyterLab, with sliders"]
 
 
 @pytest.mark.parametrize("missing", ["mzsr-worker.js", "weights.json", "mzsr-astronaut.png"])
@@ -196,3 +217,33 @@ def test_what_cannot_be_enlarged_is_a_sentence(tmp_path, browser, address):
         )
         page.wait_for_function("document.activeElement.type === 'file'")
     assert page.wrong == []
+
+
+def test_a_result_beside_a_picture_that_failed_is_said_to_be_of_another(tmp_path, browser, address):
+    page = visit(browser, address, "index")
+    status = page.locator(f"{PLACE} [role=status]")
+    take(page)
+    assert "dimmed" not in status.inner_text()
+    page.get_by_label("picture", exact=True).select_option("a picture of yours")
+    begin(page)
+    assert status.inner_text() == "Choose a picture first. The dimmed picture below belongs to the choice before."
+    (tmp_path / "text.png").write_text("no picture")
+    page.get_by_label("a picture of yours").set_input_files(tmp_path / "text.png")
+    page.wait_for_function("place => document.querySelector(place).innerText.includes('text.png is no')", arg=PLACE)
+    assert status.inner_text().endswith("The dimmed picture below belongs to the choice before.")
+    assert page.locator(".mzsr-old canvas").count() == 2
+    page.get_by_label("picture", exact=True).select_option("an astronaut")
+    assert "dimmed" not in status.inner_text() and page.locator(".mzsr-old").count() == 0
+    assert page.wrong == []
+
+
+@pytest.mark.parametrize(("alpha", "white"), [(255, False), (254, True)])
+def test_what_is_transparent_lies_on_white_and_that_is_said(alpha, white, tmp_path, browser, address):
+    page = visit(browser, address, "notebooks/11_your_image")
+    picture = Image.new("RGBA", (130, 81), (0, 0, 0, 255))
+    picture.putpixel((3, 4), (0, 0, 0, alpha))
+    picture.save(tmp_path / "mine.png")
+    page.get_by_label("a picture of yours").set_input_files(tmp_path / "mine.png")
+    page.wait_for_function("place => document.querySelector(place).innerText.includes('MZSR will enlarge')", arg=PLACE)
+    said = page.locator(f"{PLACE} [role=status]").inner_text()
+    assert ("on white where the picture is transparent" in said) == white
