@@ -211,7 +211,7 @@ def faults(page, options: dict, context: str | None = None) -> list[str]:
 
 
 @each_theme
-@pytest.mark.parametrize("name", ["index", "notebooks/03_degradation", "api/models"])
+@pytest.mark.parametrize("name", ["index", "notebooks/03_degradation", "api/models", "py-modindex"])
 def test_axe_finds_no_serious_fault(name, theme, browser, address):
     # The reference has Sphinx's own lists.
     assert faults(visit(browser, address, name, theme), {"rules": {"definition-list": {"enabled": False}}}) == []

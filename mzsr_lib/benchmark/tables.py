@@ -2,7 +2,7 @@
 
 import functools
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -228,9 +228,10 @@ def layouts(rows: Rows) -> list[Layout]:
 
 INTRODUCTION = """
 PSNR in dB and SSIM on the luma (the paper's protocol), means over a data set. *measured* is this library, *published*
-what the paper prints (its Tables 1 and 2, and the one of scale 4); the two are never mixed. Of the measured values of
-a line the best is bold and the second best underlined. A number after a method is its updates; MZSR without updates
-and MZSR-plus with some are in the rows only.
+what the paper prints (its Tables 1 and 2, and the one of scale 4); the two are never mixed. What stands under one
+heading is one table, in narrow parts: of the measured values of a line, all parts together, the best is bold and the
+second best underlined. A number after a method is its updates; MZSR without updates and MZSR-plus with some are in
+the rows only.
 
 The intervals hold 95 % of the means of 10,000 resamplings of the pictures (percentile bootstrap). *wins* is the share
 of the pictures on which a method has the highest PSNR of all in its data set and kernel; equal ones share a picture.
@@ -259,13 +260,32 @@ def write(folder: str | Path) -> list[Path]:
     return [Path(folder) / name for name in texts]
 
 
+NUMBERS = 4  # columns of numbers in a table of a page
+
+
+def narrow(layout: Layout) -> list[Layout]:
+    """Return the tables for a page: each with all words, some of the numbers, and the lines that have one of these."""
+    if layout.long:
+        return [layout]
+    names, found = range(layout.words), []
+    for first in range(layout.words, len(layout.headers), NUMBERS):
+        kept = [*names, *range(first, min(first + NUMBERS, len(layout.headers)))]
+        lines = [[line[number] for number in kept] for line in layout.lines]
+        lines = [line for line in lines if any(cell != DASH for cell in line[layout.words :])]
+        found.append(replace(layout, headers=[layout.headers[number] for number in kept], lines=lines))
+    return found
+
+
 def markdown(layout: Layout) -> str:
-    """Return a table for Markdown: best in bold, second best underlined, published in italics."""
+    """Return a table for Markdown, in `narrow` parts: best in bold, second best underlined, published in italics."""
+    return "\n\n".join([f"## {layout.title}", *map(_markdown, narrow(layout)), *layout.notes])
+
+
+def _markdown(layout: Layout) -> str:
     frames = {"": "{}", "best": "**{}**", "second": "<u>{}</u>", "published": "*{}*"}
     cells = layout.texts(lambda piece: frames[piece.style].format(measuring.in_a_table(piece.text)))
     sides = ["left"] * layout.words + ["right"] * (len(layout.headers) - layout.words)
-    text = pd.DataFrame(cells, columns=layout.headers).to_markdown(index=False, disable_numparse=True, colalign=sides)
-    return "\n\n".join([f"## {layout.title}", text, *layout.notes])
+    return pd.DataFrame(cells, columns=layout.headers).to_markdown(index=False, disable_numparse=True, colalign=sides)
 
 
 ESCAPES = {letter: f"\\{letter}" for letter in "_%&#${}"} | {

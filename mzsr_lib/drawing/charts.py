@@ -65,13 +65,15 @@ def _rows(path: str | Path, columns: Iterable[str]) -> Rows:
 def method_title(method: str, steps: int, weights: str, agree: str = "no") -> str:
     """Return what a figure calls a method: its title, its updates, and weights that are not its own (scale 2).
 
+    The 0 of a start is named where updates are the rule.
+
     Examples
     --------
     >>> method_title("mzsr", 0, "mzsr-x2")
     'MZSR 0'
     """
     column = tables.column_of({"method": method, "steps": steps, "agree": agree, "weights": weights, "scale": SCALE})
-    adapts = method in ENTRIES and ENTRIES[method].updates is not None
+    adapts = method in ENTRIES and ENTRIES[method].updates
     return column.title + (" 0" if adapts and column.steps == 0 else "")
 
 
@@ -212,13 +214,7 @@ def photographs(path: str | Path, base: str = "bicubic") -> Drawing:
     InputError
         If that method is missing.
     """
-    rows = _rows(path, ("treatment", "method", "psnr"))
-    means = rows.assign(psnr=rows["psnr"].astype(float)).pivot_table(
-        values="psnr", index="treatment", columns="method", sort=False
-    )
-    if base not in means:
-        raise InputError(f"{path} has no rows of {base}, which the others are compared with: measure it.")
-    gains = means.drop(columns=base).sub(means[base], axis=0)
+    gains = brought(path, base)
     figure, axes = chart(520, 18 * len(gains) + 120, left=150, top=60)
     places = range(len(gains), 0, -1)
     axes.axvline(0, color=INK, linewidth=1)
@@ -229,6 +225,17 @@ def photographs(path: str | Path, base: str = "bicubic") -> Drawing:
     axes.set_xlabel(f"dB above {base}")
     legend(axes, loc="lower center", bbox_to_anchor=(0.4, 1.0), ncols=3)
     return figure
+
+
+def brought(path: str | Path, base: str = "bicubic") -> Rows:
+    """Return the numbers of `photographs`: by treatment, a line each, and method what it is above another one, dB."""
+    rows = _rows(path, ("treatment", "method", "psnr"))
+    means = rows.assign(psnr=rows["psnr"].astype(float)).pivot_table(
+        values="psnr", index="treatment", columns="method", sort=False
+    )
+    if base not in means:
+        raise InputError(f"{path} has no rows of {base}, which the others are compared with: measure it.")
+    return means.drop(columns=base).sub(means[base], axis=0)
 
 
 def _short(kernel: str) -> str:
@@ -295,7 +302,7 @@ def time_quality(
     note = (
         f"means over the pictures, scale 2, on a {device.upper()}; joined points: after so many updates, left to right"
     )
-    figure, drawn = labels.side_by_side(len(found), title, note, 450 * len(found) + 80, 500)
+    figure, drawn = labels.side_by_side(len(found), title, note, 450 * len(found) + 80, 560)
     for ((dataset, kernel), members), axes in zip(found.items(), drawn, strict=True):
         pictures = members["image"].nunique()
         _times(axes, members, pictures)
@@ -342,8 +349,10 @@ def _line_title(method: str, steps: Sequence[int], weights: str, agree: str) -> 
     >>> _line_title("mzsr", [1, 10], "mzsr-x2", "yes")
     'MZSR 1, 10 + agreement'
     """
-    first = method_title(method, steps[0], weights, agree)
-    return first.replace(f" {steps[0]}", " " + ", ".join(map(str, steps)), 1)
+    first, name = method_title(method, steps[0], weights, agree), catalogue.title(method)
+    if len(steps) == 1:
+        return first
+    return f"{name} {', '.join(map(str, steps))}{first.removeprefix(name).removeprefix(f' {steps[0]}')}"
 
 
 def _begin(axes: Axes, means: Rows) -> None:

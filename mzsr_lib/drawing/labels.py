@@ -1,5 +1,6 @@
 """Charts side by side under one title, and words beside their lines and points that do not overlap."""
 
+import textwrap
 from collections.abc import Mapping, Sequence
 from itertools import pairwise, product
 
@@ -16,6 +17,7 @@ LEFT, RIGHT, TOP, BOTTOM, BETWEEN = 64, 24, 78, 52, 46  # px around the charts, 
 # Where a title may stand, seen from its point: right (1), left (-1) or in the middle; above (1), below (-1) or level.
 SIDES = ((1, 0), (-1, 0), (0, 1), (0, -1), (1, 1), (-1, 1), (1, -1), (-1, -1))
 REACHES = (7, 12, 19, 28, 40, 54, 72, 96)  # and how far, in points
+WRAP = 28  # letters in a line of a title beside a chart
 NEAR = 12  # what stands farther away is joined to its point by a thin line
 CLEARLY = 0.7  # other points are farther away than this share says
 Points = Sequence[tuple[float, float]]
@@ -72,7 +74,8 @@ def beside(axes: Axes, ends: Mapping[str, tuple[float, float]], shades: Mapping[
         By title, the colour of its line, and of a dash before the title; words are in ink.
     """
     low, high = axes.get_ylim()
-    lines = {title: 1 + title.count("\n") for title in ends}
+    wrapped = {title: textwrap.fill(title, WRAP, break_on_hyphens=False) for title in ends}
+    lines = {title: 1 + words.count("\n") for title, words in wrapped.items()}
     line = (high - low) * LINE / axes.bbox.height
     order = sorted(ends, key=lambda title: ends[title][1])
     heights = spread([ends[title][1] for title in order], [lines[title] * line for title in order])
@@ -81,7 +84,12 @@ def beside(axes: Axes, ends: Mapping[str, tuple[float, float]], shades: Mapping[
     dash = {"arrowstyle": "-", "linewidth": 2.5, "relpos": (0, 0.5), "shrinkA": 3, "shrinkB": 4}
     return [
         axes.annotate(
-            title, (right, height), xytext=(20, 0), color=INK, arrowprops=dash | {"color": shades[title]}, **look
+            wrapped[title],
+            (right, height),
+            xytext=(20, 0),
+            color=INK,
+            arrowprops=dash | {"color": shades[title]},
+            **look,
         )
         for title, height in zip(order, heights, strict=True)
     ]

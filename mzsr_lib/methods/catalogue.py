@@ -104,7 +104,7 @@ def _entries() -> tuple[Entry, ...]:
         adapting("mzsr", "MZSR", reported=True, colour="#2f61c9"),
         Entry("mzsr-plus", "MZSR-plus", "trained", 0, (0,), takes="restored", **aware, colour="#a52374", marker="P"),
         unfolded("unfolded", "Unfolded", **aware, colour="#e13c69", marker="p"),
-        unfolded("photo", "Photograph", rough=True, colour="#330055", marker="*"),
+        unfolded("photo", "photo", rough=True, colour="#330055", marker="*"),
     )
 
 

@@ -73,6 +73,14 @@ def test_a_start_that_the_paper_has_not_is_drawn_too(tmp_path):
     assert words(axes) == {"something new"}
 
 
+def test_titles_beside_the_charts_end_inside_the_figure(tmp_path):
+    files.write_rows(tmp_path / "rows.csv", curve_rows(starts=list(charts.STARTS)))
+    figure = charts.updates(tmp_path / "rows.csv")
+    titles = [one for axes in figure.axes for one in axes.texts if one.xyann == (20, 0)]
+    assert {" ".join(one.get_text().split()) for one in titles} == set(charts.STARTS)
+    assert all(labels.extent(one).x1 <= figure.bbox.x1 for one in titles)
+
+
 def error_rows():
     """A flat method, and one whose PSNR falls by 1 dB for 10 per cent."""
     base = {"dataset": "set14", "size": "192", "image": "a", "sweep": "width", "steps": "0", "weights": ""}
@@ -83,9 +91,9 @@ def error_rows():
 def test_kernel_error_draws_lines_by_the_error_and_flat_ones_without(tmp_path):
     files.write_rows(tmp_path / "rows.csv", error_rows())
     (axes,) = charts.kernel_error(tmp_path / "rows.csv").axes
-    assert line(axes, "MZSR-plus 0") == [[-10, 31], [0, 32], [10, 31]]
+    assert line(axes, "MZSR-plus") == [[-10, 31], [0, 32], [10, 31]]
     assert line(axes, "Bicubic") == [[-10, 28.5], [10, 28.5]]
-    assert words(axes) == {"MZSR-plus 0", "Bicubic"}
+    assert words(axes) == {"MZSR-plus", "Bicubic"}
 
 
 def test_kernel_error_of_nothing_but_flat_lines_is_refused(tmp_path):
@@ -346,7 +354,7 @@ def test_photographs_are_drawn_as_what_methods_bring_beside_bicubic(tmp_path):
     ]
     files.write_rows(tmp_path / "rows.csv", rows)
     (axes,) = charts.photographs(tmp_path / "rows.csv").axes
-    (line,) = [line for line in axes.lines if len(line.get_xdata()) == 2 and line.get_label() == "Photograph"]
+    (line,) = [line for line in axes.lines if len(line.get_xdata()) == 2 and line.get_label() == "photo"]
     close(line.get_xdata(), [1.5, -0.5], 1e-9)
     assert [label.get_text() for label in axes.get_yticklabels()] == ["area", "motion 7"]
     files.write_rows(tmp_path / "rows.csv", [row for row in rows if row["method"] == "photo"])
