@@ -15,12 +15,12 @@ from mzsr_lib.methods import catalogue
 if TYPE_CHECKING:
     from mzsr_lib.imaging.picture_files import Picture
 
-KERNEL = arg(
-    metavar="KERNEL",
-    help="Blur kernel on the high-resolution grid: g0.2d, g2.0d, gani_d, g1.3b or bicubic; or three numbers such "
-    "as 4.0,1.0,-0.5 (two variances in px^2 and an angle in radians); or a .mat, .npy or .png file, of which "
-    "FILE:NAME is one array and FILE:3 one entry, counted from 0.",
+KERNELS = (
+    "g0.2d, g2.0d, gani_d, g1.3b or bicubic; or three numbers such as 4.0,1.0,-0.5 (two variances in px^2, the larger "
+    "first, and an angle in radians); or a .mat, .npy or .png file, of which FILE:NAME is one array and FILE:3 one "
+    "entry, counted from 0."
 )
+KERNEL = arg(metavar="KERNEL", help=f"Blur kernel on the high-resolution grid: {KERNELS}")
 Kernel = Annotated[str, KERNEL]
 Convention = Annotated[
     Literal["correlate", "convolve"],
@@ -32,7 +32,10 @@ Convention = Annotated[
 Scale = Annotated[Literal[2, 3, 4], arg(help="Size of the high resolution / size of the low resolution.")]
 Mode = Annotated[
     Literal["direct", "bicubic"] | None,
-    arg(help="How pixels are dropped after the blur; by default as the kernel's name says."),
+    arg(
+        metavar="{direct,bicubic}",
+        help="How pixels are dropped after the blur; by default as the kernel's name says.",
+    ),
 ]
 METHODS = ", ".join(catalogue.METHODS)
 Seed = Annotated[int, arg(help="Everything random follows from it.")]

@@ -16,7 +16,10 @@ def arg(**told: Any) -> Any:
     return conf.arg(**told, help_behavior_hint=lambda found: f"(default: {found})" if found not in ("", "None") else "")
 
 
-Overwrite = Annotated[bool, arg(help="Replace what is there; otherwise it stays, and is refused or skipped.")]
+Overwrite = Annotated[
+    bool,
+    arg(help="Replace what is there, but no picture by its own result; otherwise it stays, and is refused or skipped."),
+]
 MOST = 100_000_000  # decoding.MAX_PIXELS
 MaxPixels = Annotated[
     int, arg(metavar="N", help="Refuse pictures, and results, of more pixels: they may take more memory than there is.")
@@ -41,10 +44,10 @@ def writable(target: str, source: str, overwrite: bool, otherwise: str = "give a
     if target == STREAM:
         return target
     path = picture_files.check_suffix(target)
+    if same(source, target):
+        raise InputError(f"{target} is the input itself, and is never replaced by its result: give another name.")
     if os.path.lexists(path) and not path.is_dir() and not overwrite:
         what = "a link" if path.is_symlink() else "there already"
-        if same(source, target):
-            what, otherwise = "the input itself", "give another name"
         raise InputError(f"{target} is {what}, and is not replaced unasked: {otherwise}.")
     files.destination(path)
     return target

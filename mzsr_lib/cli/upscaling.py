@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from tqdm import tqdm
 from tyro.conf import Positional
 
-from mzsr_lib.cli.commands import METHODS, Convention, Device, Mode, Precision, Seed, Weights
+from mzsr_lib.cli.commands import KERNELS, METHODS, Convention, Device, Mode, Precision, Seed, Weights
 from mzsr_lib.cli.targets import MOST, STREAM, MaxPixels, Overwrite, arg, same, writable
 from mzsr_lib.files import Failure, InputError, is_address, printable
 
@@ -43,9 +43,8 @@ Kernel = Annotated[
     str | None,
     arg(
         metavar="KERNEL",
-        help="Blur kernel on the high-resolution grid: 'estimate', g0.2d, g2.0d, gani_d, g1.3b or bicubic; or three "
-        "numbers such as 4.0,1.0,-0.5 (two variances in px^2 and an angle in radians); or a .mat, .npy or .png file, "
-        "of which FILE:NAME is one array and FILE:3 one entry, counted from 0. It may be left out.",
+        help=f"Blur kernel on the high-resolution grid: {KERNELS} Or 'estimate': a Gaussian that fits the edges, at "
+        "scale 2; for photo, as when the kernel is left out, what a network sees, noise too.",
     ),
 ]
 Scale = Annotated[
@@ -63,7 +62,9 @@ Method = Annotated[
     str | None,
     arg(
         metavar="NAME",
-        help=f"How to super-resolve: {METHODS}. By default mzsr with a kernel that is known, and photo without.",
+        help=f"How to super-resolve: {METHODS}. By default mzsr with a kernel that is known, and photo without. With a "
+        "known kernel, blind is the network that is told none, followed by agreement; photo takes a width between the "
+        "one that you tell and the one that it sees in the picture.",
     ),
 ]
 Noise = Annotated[
@@ -203,7 +204,7 @@ def planned(given: tuple[str, ...], output: str | None, overwrite: bool = False)
         if Path(source).name != names[source] and taken[names[source]] > 1:
             names[source] = f"{Path(source).name}.png"
     jobs = [Job(source, str(Path(output) / name), alone=False) for source, name in names.items()]
-    _check_apart(jobs, overwrite)
+    _check_apart(jobs)
     return jobs
 
 
@@ -255,8 +256,8 @@ def _named(source: str) -> str:
     return path.name if path.suffix.lower() in FORMATS else f"{path.stem}.png"
 
 
-def _check_apart(jobs: list[Job], overwrite: bool) -> None:
-    """Raise `InputError` when two results have one file, or a result that of an input."""
+def _check_apart(jobs: list[Job]) -> None:
+    """Raise `InputError` when two results have one file, or a result that of its input."""
     targets: dict[str, str] = {}
     for job in jobs:
         if (other := targets.setdefault(job.target, job.source)) != job.source:
@@ -264,8 +265,8 @@ def _check_apart(jobs: list[Job], overwrite: bool) -> None:
                 f"{other} and {job.source} would both go into {job.target}: take them in two "
                 "calls, with another --output for one of them."
             )
-        if not overwrite and same(job.source, job.target):
-            raise InputError(f"{job.source} would be replaced by its result: give another folder, or --overwrite.")
+        if same(job.source, job.target):
+            raise InputError(f"{job.source} would be replaced by its result: give another folder.")
 
 
 @dataclass

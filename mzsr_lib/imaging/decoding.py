@@ -6,13 +6,13 @@ import os
 import re
 import warnings
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from io import BytesIO
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from PIL import ExifTags, Image, ImageFile, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageCms, ImageFile, UnidentifiedImageError
 
 from mzsr_lib import fields
 from mzsr_lib.files import InputError, is_address
@@ -102,8 +102,8 @@ def decode(source: str | Path | BytesIO, max_pixels: int = MAX_PIXELS) -> Decode
     Raises
     ------
     InputError
-        If there is no such file, it is damaged or no picture, it has a colour space other than grey or RGB, values
-        outside their range, or more pixels.
+        If there is no such file, it is damaged or no picture, it has a colour space other than grey, RGB or CMYK,
+        values outside their range, or more pixels.
     """
     name = str(source) if isinstance(source, str | Path) else getattr(source, "name", "the standard input")
     if isinstance(source, str | Path):
@@ -114,7 +114,7 @@ def decode(source: str | Path | BytesIO, max_pixels: int = MAX_PIXELS) -> Decode
     except (InputError, MemoryError):
         raise
     except UnidentifiedImageError:
-        raise InputError(f"{name} is not a picture that can be read: give a PNG, JPEG, TIFF, WebP or BMP.") from None
+        raise InputError(f"{name} is not a picture that can be read: give one of {', '.join(FORMATS)}.") from None
     except Exception as error:  # every decoder has its own kinds; a user needs only the sentence
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise InputError(f"The picture {name} cannot be read ({reason}).") from None
@@ -179,8 +179,18 @@ def _decoded(source: str | Path | BytesIO, name: str, max_pixels: int) -> Decode
         opened.seek(0)
         origin, notes = _origin(opened)
         opened.load()
-        values, grey = _values(opened, name)
         orientation = 1 if notes else opened.getexif().get(ExifTags.Base.Orientation, 1)
+        if opened.mode == "1":
+            notes.append(
+                f"{name} has black and white alone (1 bit), whose dots are taken for noise: give the grey picture that "
+                "it was made from, or take --method nearest."
+            )
+        shown = opened
+        if opened.mode == "CMYK":  # its profile is that of inks
+            exact = "" if origin.profile else ", approximately, since it has no colour profile"
+            notes.append(f"{name} is a CMYK picture: its colours are taken as sRGB{exact}.")
+            shown, origin = to_srgb(opened, origin.profile or b"").convert("RGB"), replace(origin, profile=None)
+        values, grey = _values(shown, name)
     if count > 1:
         notes.append(f"{name} holds {count} pictures: the first is taken.")
     deep = re.fullmatch(r"(LA|RGB|RGBA);16([BLN])", _rawmode(tiles))
@@ -192,7 +202,7 @@ def _decoded(source: str | Path | BytesIO, name: str, max_pixels: int) -> Decode
 
 
 def _check(opened: Image.Image, name: str, max_pixels: int) -> None:
-    if opened.mode in ("CMYK", "LAB", "HSV", "YCbCr"):
+    if opened.mode in ("LAB", "HSV", "YCbCr"):
         raise InputError(f"{name} is a {opened.mode} picture: convert it to RGB or grey first.")
     check_pixels(f"The picture {name}", *opened.size, max_pixels)
 
@@ -203,9 +213,19 @@ def check_pixels(what: str, width: int, height: int, most: int) -> None:
         raise InputError(found)
     if width * height > most:
         raise InputError(
-            f"{what} has {width} x {height} px, {width * height / 1e6:.3g} million, more than the {most / 1e6:g} "
-            f"million that are allowed: if the memory is there, allow them (--max-pixels {width * height})."
+            f"{what} has {width} x {height} px, {width * height:,} in all, more than the {most:,} that are "
+            f"allowed: if the memory is there, allow them (--max-pixels {width * height})."
         )
+
+
+def to_srgb(picture: Image.Image, profile: bytes) -> Image.Image:
+    """Return the colours that a profile means, as sRGB; a profile that cannot be used is left out."""
+    mode = "RGB" if picture.mode == "CMYK" else None
+    try:
+        found = ImageCms.profileToProfile(picture, BytesIO(profile), ImageCms.createProfile("sRGB"), outputMode=mode)
+    except (ImageCms.PyCMSError, OSError):
+        return picture
+    return found or picture
 
 
 def _rawmode(tiles: list) -> str:

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from PIL import Image, ImageCms
+from PIL import Image
 
 from mzsr_lib.files import InputError
-from mzsr_lib.imaging.decoding import Origin
+from mzsr_lib.imaging.decoding import Origin, to_srgb
 
 
 class Format(NamedTuple):
@@ -85,15 +85,6 @@ def encode(target: Path | BytesIO, suffix: str, values: np.ndarray, origin: Orig
     if origin.profile and not form.profile:
         picture = to_srgb(picture, origin.profile)
     picture.save(target, form.name, **options)
-
-
-def to_srgb(picture: Image.Image, profile: bytes) -> Image.Image:
-    """Return the colours that a profile means, as sRGB; a profile that cannot be used is left out."""
-    try:
-        found = ImageCms.profileToProfile(picture, BytesIO(profile), ImageCms.createProfile("sRGB"))
-    except (ImageCms.PyCMSError, OSError):
-        return picture
-    return found or picture
 
 
 def _deep(target: Path | BytesIO, form: Format, values: np.ndarray, origin: Origin) -> None:

@@ -88,19 +88,25 @@ def _numbers(text: str, parts: Sequence[str]) -> tuple[float, float, float]:
         lambda1, lambda2, theta = (float(part) for part in parts)
     except ValueError:
         raise InputError(
-            f"The kernel '{text}' should be three numbers, lambda1,lambda2,theta (two variances in px^2, an angle in "
-            "radians): write for instance 2.0,2.0,0 for a round blur, or 4.0,1.0,-0.5 for a slanted one."
+            f"The kernel '{text}' should be three numbers, lambda1,lambda2,theta (two variances in px^2, the larger "
+            "first, and an angle in radians): write for instance 2.0,2.0,0 for a round blur, or 4.0,1.0,-0.5 for a "
+            "slanted one."
         ) from None
     if not all(map(math.isfinite, (lambda1, lambda2, theta))) or not lambda1 >= lambda2 > 0:
         raise InputError(
-            f"The kernel '{text}' needs lambda1 >= lambda2 > 0 (variances, px^2) and a finite theta: write for "
-            "instance 4.0,1.0,-0.5."
+            f"The kernel '{text}' needs lambda1 >= lambda2 > 0 (variances in px^2, the larger first) and a finite "
+            "theta: write for instance 4.0,1.0,-0.5."
+        )
+    if abs(theta) > 2 * math.pi:
+        raise InputError(
+            f"The kernel '{text}' has the angle {theta:g}, more than a full turn: it is in radians, so that "
+            f"{theta:g} degrees are {math.radians(theta):.3g}."
         )
     return lambda1, lambda2, theta
 
 
 def _gaussian(text: str, lambda1: float, lambda2: float, theta: float) -> Kernel:
-    """Return the Gaussian, if single precision can compute it: not with an angle of 1e9 or a width of 1e-20."""
+    """Return the Gaussian, if single precision can compute it: not with a width of 1e-20."""
     reach = int(np.ceil(3 * math.sqrt(min(lambda1, 1e6))))
     size = max(TEST_SIZE, 2 * reach + 1)
     if size > 101:
@@ -113,7 +119,7 @@ def _gaussian(text: str, lambda1: float, lambda2: float, theta: float) -> Kernel
     if not (kernel - wanted).abs().max() <= 1e-3 * wanted.max():  # nor is NaN
         raise InputError(
             f"The kernel '{text}' cannot be computed to three digits: take a larger lambda2 (1e-3 px^2 is a point "
-            "already) and an angle between -pi and pi."
+            "already)."
         )
     return kernel
 

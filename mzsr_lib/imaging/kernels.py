@@ -173,9 +173,12 @@ class KernelPrior:
         small, large = (float(v) for v in torch.linalg.eigvalsh(moments(kernel)[1]))
         narrowest = moments(gaussian_kernel(covariance(self.low, self.low, 0.0), self.size))[1][0, 0]
         if small < float(narrowest) * 0.95 or large > self.high * 1.05:
+            what = f"The kernel's eigenvalues, {large:.2f} and {small:.2f} px^2, lie"
+            if large < 0.005:  # to two digits nothing
+                what = "The kernel is a point, no blur at all, which lies"
             return (
-                f"The kernel's eigenvalues, {large:.2f} and {small:.2f} px^2, lie outside the training prior "
-                f"({self.low:g} to {self.high:g} px^2): expect less than the tables show."
+                f"{what} outside the training prior ({self.low:g} to {self.high:g} px^2): expect less than the tables "
+                "show."
             )
         return None
 

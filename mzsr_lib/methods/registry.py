@@ -238,11 +238,16 @@ def _load(entry: Entry, options: Options) -> weights.Weights:
     name, scale = entry.name, options.scale
     chosen = options.weights or weights.default(name, scale)
     if chosen is None:
-        scales = [str(other) for other in (2, 3, 4) if weights.default(name, other)]
-        there = f"only for {' and '.join(scales)}" if scales else "nor for another"
         free = [
             entry.name for entry in ENTRIES.values() if entry.needs_kernel and entry.kind in ("classical", "zero-shot")
         ]
+        if scale == 1:
+            raise NoWeights(
+                f"{name} enlarges, and at scale 1 there is a blur alone to undo: take --method {' or '.join(free)}, "
+                "and tell the blur, such as --kernel 2.0,2.0,0."
+            )
+        scales = [str(other) for other in (2, 3, 4) if weights.default(name, other)]
+        there = f"only for {' and '.join(scales)}" if scales else "nor for another"
         others = [other for other in METHODS if weights.default(other, scale)] + free
         raise NoWeights(
             f"No weights for {name} at scale {scale} are shipped ({there}): give a file (--weights), or take another "

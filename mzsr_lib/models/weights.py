@@ -221,15 +221,17 @@ def doubt(provenance: Mapping, degradation: Degradation) -> str | None:
     settings = provenance.get("settings", {})
     if settings.get("kernel"):
         return OneKernel(parse(settings["kernel"]).kernel).doubt(degradation.kernel.cpu())
+    unseen = None
     if degradation.mode == "bicubic":
         if not settings.get("bicubic_share"):
-            return "These weights never saw bicubic sampling: expect less than the tables show."
-        if degradation.kernel.shape[-1] == 1 and settings.get("plain_share"):
-            return None
+            unseen = "These weights never saw bicubic sampling: expect less than the tables show."
+        if degradation.kernel.shape[-1] == 1 and (unseen or settings.get("plain_share")):
+            return unseen
     low, high = settings.get("prior_low") or 1.0, settings.get("prior_high") or 2.5 * degradation.scale
     if settings.get("shapes_share"):  # the longest motion is a bar of three times the largest radius
         high = max(high, 0.75 * ((settings.get("largest") or 0.0) * degradation.scale / 2) ** 2)
-    return KernelPrior(low, high).doubt(degradation.kernel.cpu())
+    outside = KernelPrior(low, high).doubt(degradation.kernel.cpu())
+    return " ".join(filter(None, (unseen, outside))) or None
 
 
 def load(name: str | Path, device: torch.device | str = "cpu", precision: Precision = "float32") -> Weights:

@@ -42,7 +42,7 @@ def given(tmp_path):
     picture_files.save(folder / "tiny.png", picture(19, 60))
     (folder / "void.png").touch()
     (folder / "text.png").write_text("no picture\n")
-    Image.new("CMYK", (60, 60)).save(folder / "cmyk.jpg")
+    Image.new("LAB", (60, 60)).save(folder / "lab.tif")
     np.save(folder / "huge.npy", np.full((5, 5), 1e308))
     np.save(folder / "zero.npy", np.zeros((5, 5)))
     np.save(folder / "delta.npy", np.ones((1, 1)))
@@ -169,7 +169,7 @@ WRONG = [
     ("degrade GIVEN/none.png new/lr.png --kernel g2.0d", "there is no such file"),
     ("degrade GIVEN lr.png --kernel g2.0d", "a folder has that name"),
     ("degrade GIVEN/text.png lr.png --kernel g2.0d", "not a picture"),
-    ("degrade GIVEN/cmyk.jpg lr.png --kernel g2.0d", "CMYK"),
+    ("degrade GIVEN/lab.tif lr.png --kernel g2.0d", "LAB"),
     ("degrade GIVEN/tiny.png lr.png --kernel g2.0d", "smaller than the 21 x 21 kernel"),
     ("degrade GIVEN/good.png lr.png --kernel GIVEN/huge.npy", "sums to inf"),
     ("degrade GIVEN/good.png lr.png --kernel 4,1,1e308", "cannot be computed"),
@@ -205,7 +205,7 @@ WRONG = [
     ("upscale GIVEN/good.png sr.png --noise 300", "from 0 to 255 grey levels"),
     ("upscale GIVEN/good.png sr.png --kernel g2.0d --noise 3", "take --method unfolded or photo"),
     ("upscale GIVEN/good.png sr.png --method blind+agree", "blind with agreement has to be told the blur"),
-    ("upscale GIVEN/good.png sr.png --kernel g2.0d --scale 1", "No weights for mzsr at scale 1 are shipped"),
+    ("upscale GIVEN/good.png sr.png --kernel g2.0d --scale 1", "mzsr enlarges, and at scale 1 there is a blur alone"),
     (
         "upscale GIVEN/good.png sr.png --method blind --scale 3",
         "take another method (mzsr, mzsr-plus, photo, landweber",

@@ -123,19 +123,39 @@ def test_a_camera_s_rotation_is_applied(tmp_path, orientation):
     close(picture_files.load(tmp_path / "a.png"), planes(UPRIGHT[orientation](COLOUR)), 1e-7)
 
 
-@pytest.mark.parametrize("mode", ["CMYK", "LAB"])
-def test_other_colour_spaces_are_refused(tmp_path, mode):
-    Image.new(mode, (4, 4)).save(tmp_path / "a.tif")
-    with pytest.raises(InputError, match=f"{mode} picture: convert it to RGB") as caught:
+def test_other_colour_spaces_are_refused(tmp_path):
+    Image.new("LAB", (4, 4)).save(tmp_path / "a.tif")
+    with pytest.raises(InputError, match="LAB picture: convert it to RGB") as caught:
         picture_files.load(tmp_path / "a.tif")
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(("ending", "error"), [("tif", 1e-6), ("jpg", 0.02)])
+@pytest.mark.parametrize("profile", [b"", b"no profile"])
+def test_inks_are_read_as_colours_and_that_is_said(tmp_path, ending, error, profile):
+    smooth = np.add.outer(np.arange(0, 64, 4), np.arange(0, 64, 4)).astype(np.uint8)
+    colours = np.stack([smooth, 255 - smooth, 128 + smooth // 2], -1)
+    more = {"icc_profile": profile} if profile else {}
+    more |= {"quality": 100, "subsampling": 0} if ending == "jpg" else {}
+    Image.fromarray(colours).convert("CMYK").save(tmp_path / f"a.{ending}", **more)
+    found = picture_files.read(tmp_path / f"a.{ending}")
+    close(found.image, planes(colours), error)
+    assert found.origin.profile is None and not found.grey
+    assert len(found.notes) == 1 and "CMYK picture: its colours are taken as sRGB" in found.notes[0]
+
+
+def test_black_and_white_alone_is_no_photograph_and_that_is_said(tmp_path):
+    Image.fromarray(COLOUR).convert("1").save(tmp_path / "a.png")
+    found = picture_files.read(tmp_path / "a.png")
+    assert found.grey and set(found.image.unique().tolist()) <= {0, 1}
+    assert "(1 bit)" in found.notes[0] and "give the grey picture" in found.notes[0]
 
 
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
         ("missing.png", None, "no such file"),
-        ("text.png", b"this is text", "not a picture"),
+        ("text.png", b"this is text", "not a picture that can be read: give one of PNG, .*GIF"),
         ("empty.png", b"", "it is empty"),
     ],
 )

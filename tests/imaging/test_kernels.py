@@ -193,6 +193,7 @@ def test_a_wide_kernel_gets_a_wide_grid():
 BAD_NUMBERS = ["1,2,0", "4,0,0", "4,-1,0", "nan,1,0", "4,1,inf", "a,b,c", "400,1,0", "1e300,1,0", "1,2", "g3.0d", ""]
 # Numbers of which single precision makes nothing, or a wrong angle without a word.
 BAD_NUMBERS += ["4,1,1e308", "4,1,123456789", "9,1e-7,0.785398", "1e-30,1e-30,0"]
+BAD_NUMBERS += ["4,1,90", "4,1,-6.3"]  # degrees, or more than a full turn
 
 
 @pytest.mark.parametrize("text", BAD_NUMBERS)
@@ -201,6 +202,13 @@ def test_what_is_no_kernel_is_one_sentence(text):
         kernel_files.parse(text)
     assert text in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_an_angle_in_degrees_is_told_in_radians():
+    with pytest.raises(InputError, match=r"90, more than a full turn: it is in radians, so that 90 degrees are 1\.57"):
+        kernel_files.parse("4,1,90")
+    full = kernel_files.parse(f"4,1,{2 * math.pi}").kernel
+    assert torch.allclose(full, kernel_files.parse("4,1,0").kernel, atol=1e-6)
 
 
 def test_the_prior_of_a_specialist_is_one_kernel_and_knows_others():

@@ -1,5 +1,6 @@
 """One call: every kind of picture and kernel that it takes, and the same numbers as the pieces it is made of."""
 
+import itertools
 import re
 
 import numpy as np
@@ -104,8 +105,26 @@ def test_whoever_writes_no_kernel_is_told_of_the_estimate_where_there_is_one():
 
 
 def test_a_doubt_is_a_warning():
-    with pytest.warns(UserWarning, match="lie outside the training prior"):
+    with pytest.warns(UserWarning, match=r"a point, no blur at all, which lies outside the training prior \(0\.2 to 5"):
         mzsr_lib.upscale(LR, torch.ones(1, 1), method="mzsr", steps=0, device="cpu")
+
+
+def test_a_kernel_and_a_sampling_are_both_doubted():
+    def doubt(kernel, mode):
+        return registry.doubt(method, from_setting(kernel_files.parse(kernel), 4, mode)) or ""
+
+    method = registry.build("mzsr", registry.Options(scale=4))
+    for kernel, mode in itertools.product(("4,4,0", "20,20,0"), ("direct", "bicubic")):
+        said = doubt(kernel, mode)
+        assert ("never saw bicubic sampling" in said) == (mode == "bicubic")
+        assert ("outside the training prior" in said) == (kernel == "20,20,0")
+    assert doubt("bicubic", "bicubic").count("expect less") == 1
+
+
+@pytest.mark.parametrize("method", ["photo", "mzsr", "mzsr-plus", "blind", "unfolded"])
+def test_at_scale_1_the_methods_are_named_that_undo_a_blur(method):
+    with pytest.raises(InputError, match=f"{method} enlarges, .* --method .*tikhonov"):
+        mzsr_lib.upscale(LR, "g2.0d", scale=1, method=method)
 
 
 @pytest.mark.parametrize(
