@@ -202,7 +202,7 @@ def differences(cells: Rows) -> Drawing:
 
 
 def training_curve(log_path: str | Path) -> Drawing:
-    """Draw a run's log: losses, PSNR on held-out pictures, learning rate; against steps, minutes on top.
+    """Draw a run's log: losses, PSNR on held-out pictures, learning rate; against steps, the time on top.
 
     Raises
     ------
@@ -220,7 +220,7 @@ def training_curve(log_path: str | Path) -> Drawing:
     _curves(panels[2], lines, {"rate": "rate"}, "learning rate")
     panels[2].set(xlabel="steps", xlim=(0, lines[-1]["step"]), ylim=(0, None))
     panels[2].ticklabel_format(axis="y", scilimits=(0, 0))
-    _minutes_on_top(panels[0], lines)
+    _time_on_top(panels[0], lines)
     figure.subplots_adjust(left=0.11, right=0.96, bottom=0.08, top=0.91, hspace=0.18)
     figure.align_ylabels(panels)
     return figure
@@ -246,15 +246,17 @@ def _curves(axes: Axes, lines: Sequence[dict], names: Mapping[str, str], label: 
         legend(axes)
 
 
-def _minutes_on_top(axes: Axes, lines: Sequence[dict]) -> None:
+def _time_on_top(axes: Axes, lines: Sequence[dict]) -> None:
     steps = np.array([0, *(line["step"] for line in lines)], dtype=float)
-    minutes = np.array([0, *(line["seconds"] for line in lines)]) / 60
-    if minutes[-1] == 0:  # a run of moments has no scale of minutes
+    times = np.array([0, *(line["seconds"] for line in lines)], dtype=float)
+    if times[-1] == 0:  # a run of moments has no scale of time
         return
-    there, back = lambda x: np.interp(x, steps, minutes), lambda x: np.interp(x, minutes, steps)
+    unit = "seconds" if times[-1] < 120 else "minutes"
+    times /= {"seconds": 1, "minutes": 60}[unit]
+    there, back = lambda x: np.interp(x, steps, times), lambda x: np.interp(x, times, steps)
     top = axes.secondary_xaxis("top", functions=(there, back))
-    top.set_xticks([tick for tick in MaxNLocator(6).tick_values(0, minutes[-1]) if tick <= minutes[-1]])
-    top.set_xlabel("minutes")
+    top.set_xticks([tick for tick in MaxNLocator(6).tick_values(0, times[-1]) if tick <= times[-1]])
+    top.set_xlabel(unit)
 
 
 Table = Float[Tensor, "rows columns"]

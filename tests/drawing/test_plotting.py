@@ -171,12 +171,14 @@ def test_a_run_without_a_validation_yet_has_a_curve(write_log):
     assert len(style.png(figure)) > 1000
 
 
-def test_minutes_stand_above_the_steps(write_log):
-    figure = plotting.training_curve(write_log(meta_lines()))
+@pytest.mark.parametrize(("factor", "unit", "end"), [(1, "seconds", 18), (20, "minutes", 6)])
+def test_the_time_stands_above_the_steps_in_its_unit(factor, unit, end, write_log):
+    lines = [line | {"seconds": factor * line["seconds"]} for line in meta_lines()]
+    figure = plotting.training_curve(write_log(lines))
     top = figure.axes[0].child_axes[0]
-    assert top.get_xlabel() == "minutes"
+    assert top.get_xlabel() == unit
     style.png(figure)
-    assert top.get_xlim() == pytest.approx((0, 0.3))
+    assert top.get_xlim() == pytest.approx((0, end))
 
 
 @pytest.mark.parametrize("content", ["", "no JSON\n"])
