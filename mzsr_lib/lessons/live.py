@@ -39,7 +39,6 @@ class Panel:
         left, top, _, height = box
         self.axes = style.frame(figure, box)
         style.heading(figure, left, top + height + 2, title, shade or style.colour(title), box[2])
-        style.text(figure, left, top + height + 2 + LINE, "")
         self.title, self.line = figure.texts[-2:]
         place = {"extent": (0, 1, 1, 0), "aspect": "auto", "interpolation": "nearest"}
         self.image = self.axes.imshow(np.zeros((1, 1, 3)), vmin=0, vmax=1, **place)

@@ -2,6 +2,7 @@
 
 import base64
 import io
+import itertools
 import re
 from pathlib import Path
 
@@ -60,6 +61,14 @@ def test_the_kernel_is_the_librarys():
     assert picture(explorer) != before
     move(explorer, theta=0.8, lambda1=4.0, lambda2=1.0, size=15)
     assert picture(explorer) == before
+
+
+@pytest.mark.parametrize("kind", EACH)
+def test_no_words_below_the_pictures_cover_each_other(kind):
+    written = [text for text in kind(HR).figure.texts if text.get_text()]
+    boxes = [(text.get_text(), text.get_window_extent()) for text in written]
+    assert len(boxes) > 4
+    assert [(a, b) for (a, one), (b, other) in itertools.combinations(boxes, 2) if one.overlaps(other)] == []
 
 
 def test_the_share_of_the_gaussian_inside_the_window_is_said():
