@@ -51,10 +51,10 @@ def test_of_a_kernel_roughly_known_the_blind_network_with_agreement_makes_most()
     width, angle = advice.by_error(path, "width", [-10, 10]).mean(axis=1), advice.by_error(path, "angle", [15])[15]
     for psnr in (width, angle):
         behind = psnr["Blind + agreement"] - psnr[["MZSR 10", "MZSR 10 + agreement"]]
-        assert behind.round(1).between(0.1, 0.3).all()
+        assert behind.round(2).between(0.1, 0.25).all()
         assert (psnr[["MZSR 10", "MZSR 10 + agreement"]] > psnr["Blind"] + 1).all()
-    assert "the blind network with agreement (MZSR, with or without it, is 0.1 to 0.3 dB behind)" in text("08")
-    assert "0.1 to 0.3 dB above MZSR with and without it" in text("10")
+    assert "the blind network with agreement (MZSR, with or without it, is 0.1 to 0.25 dB behind)" in text("08")
+    assert "0.1 to 0.25 dB above MZSR with and without it" in text("10")
 
 
 def test_the_row_that_the_check_excepts_is_in_no_comparison_with_the_paper():
