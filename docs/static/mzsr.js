@@ -280,7 +280,7 @@ function start(place) {
     asked.disabled = true;
     bar.hidden = false;
     bar.value = 0;
-    say("Loading the network (16 MB, once) ...");
+    say(worker ? "Computing ..." : "Loading the network (16 MB, once) ...");
     delete place.dataset.done;
     running = { chosen: chosen(), pictures: new Map(), size: mine() ? own.words() : null };
     try {
