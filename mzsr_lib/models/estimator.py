@@ -14,13 +14,12 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from mzsr_lib.imaging.cameras import Taken, covariances, positive
+from mzsr_lib.imaging.cameras import Taken, stretched
 from mzsr_lib.imaging.images import is_flat, luma
-from mzsr_lib.imaging.kernels import resampled
 from mzsr_lib.imaging.tiling import tiles
 from mzsr_lib.mzsr.networks import Network, Width, convolution, initialise
 from mzsr_lib.runtime import autocast
-from mzsr_lib.shapes import Covariances, Float, Images, Kernel, Kernels, Tensor
+from mzsr_lib.shapes import Covariances, Float, Images, Kernel, Tensor
 
 PIECE = 128  # px of the low-resolution picture that are looked at together
 # What shrinking itself blurs, px^2 of the low-resolution grid: on top of it small blurs hardly differ.
@@ -107,8 +106,10 @@ class Estimator(Network):
         return self
 
     def forward(self, lr: Images) -> Found:
-        """Return the four numbers, the logarithms of their spreads, which are the mean absolute errors that are
-        expected, and the logarithms of the kernel's taps, up to a constant."""
+        """Return the four numbers, the logarithms of the errors expected of them, and those of the kernel's taps.
+
+        The errors are mean absolute ones; the taps may be multiplied by a constant.
+        """
         # Differences of neighbours: brightness says nothing, and in bfloat16 would drown a grey level of noise.
         plane = luma(lr) * UNIT
         here, right, below, slant = plane[..., :-1, :-1], plane[..., :-1, 1:], plane[..., 1:, :-1], plane[..., 1:, 1:]
@@ -176,21 +177,6 @@ def covariance_of(values: Float[Tensor, "4"]) -> Float[Tensor, "2 2"]:
     return torch.linalg.matrix_exp(logarithm) - LEAST * torch.eye(2).to(values)
 
 
-def shapes(taken: Taken, scale: int, side: int) -> Kernels:
-    """Return the kernels (B, side, side) that are to be told of pictures.
-
-    They are the blurs, stretched by a linear map so that their second moments are those that are told: of a camera
-    without a shrinking program less than the blur itself, see `cameras.SHRINKING`.
-    """
-    have, want = (_root(positive(cov)) for cov in (covariances(taken.blurs), taken.covariances))
-    return resampled(taken.blurs, have @ torch.linalg.inv(want) * (scale / FINE), side)
-
-
-def _root(cov: Covariances) -> Covariances:
-    values, vectors = torch.linalg.eigh(cov)
-    return vectors @ torch.diag_embed(values.sqrt()) @ vectors.mT
-
-
 def estimation_loss(found: Found, taken: Taken, scale: int) -> Tensor:
     """Return how wrong it is what the network says of pictures.
 
@@ -199,8 +185,9 @@ def estimation_loss(found: Found, taken: Taken, scale: int) -> Tensor:
     """
     wanted = described(taken.covariances / scale**2, taken.noise)
     values, spread, shape = found.split([4, 4, found.shape[1] - 8], dim=1)
-    kernels = shapes(taken, scale, math.isqrt(shape.shape[1])).flatten(1)
-    divergence = F.kl_div(shape.log_softmax(dim=1), kernels, reduction="batchmean")
+    side = math.isqrt(shape.shape[1])
+    kernels = stretched(taken.blurs, taken.covariances * (FINE / scale) ** 2, side)
+    divergence = F.kl_div(shape.log_softmax(dim=1), kernels.flatten(1), reduction="batchmean")
     return ((wanted - values).abs() * (-spread).exp() + spread).mean() + divergence
 
 

@@ -8,7 +8,7 @@ from helpers import close, picture
 
 from mzsr_lib.imaging import blurs, cameras
 from mzsr_lib.imaging.cameras import Taken, covariances
-from mzsr_lib.imaging.kernels import covariance, gaussian_kernel, moments
+from mzsr_lib.imaging.kernels import covariance, gaussian_kernel
 from mzsr_lib.models import estimator
 from mzsr_lib.models.estimator import Estimator, estimation_loss, look
 from mzsr_lib.runtime import generator_for
@@ -47,17 +47,10 @@ def test_the_true_shape_costs_least_and_an_even_one_its_divergence():
     blur = blurs.motion(torch.tensor([7.0]), torch.tensor([0.6]), 15)
     truth = Taken(picture(24, 24), covariances(blur), torch.tensor([0.01]), blur, torch.tensor([True]))
     numbers = torch.cat([estimator.described(truth.covariances / 4, truth.noise), torch.zeros(1, 4)], dim=1)
-    log = estimator.shapes(truth, 2, 15).clamp(min=1e-20).log().flatten(1)
+    log = cameras.stretched(blur, covariances(blur), 15).clamp(min=1e-20).log().flatten(1)
     even, right = (float(estimation_loss(torch.cat([numbers, shape], dim=1), truth, 2)) for shape in (0 * log, log))
     assert right == pytest.approx(0, abs=1e-5)
     assert even == pytest.approx(float((log.exp() * (log + math.log(225))).sum()), abs=1e-4)
-
-
-def test_a_shape_has_the_moments_that_are_told():
-    blur = blurs.disk(torch.tensor([3.0]), 15)
-    told = covariances(blur) - cameras.SHRINKING * torch.eye(2)
-    truth = Taken(picture(24, 24), told, torch.tensor([0.01]), blur, torch.tensor([False]))
-    close(moments(estimator.shapes(truth, 2, 15)[0])[1], told[0], 0.15)
 
 
 @pytest.mark.parametrize(("lag", "axis"), [((0, 3), 1), ((5, 0), 0)])
