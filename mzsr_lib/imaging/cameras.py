@@ -1,7 +1,8 @@
 """Photographs as they come: any blur, the usual programs that shrink, noise, sharpening, JPEG, and a rough idea of it.
 
-What is told of most such pictures is not the truth: the Gaussian nearest to the blur, with a wrong width and a word of
-how wrong it may be, and one number for all that disturbs. A network that learns from it need not be told the truth.
+What is told of most such pictures is not the truth: the Gaussian nearest to the blur, or something between it and the
+blur, with a wrong width and a word of how wrong it may be, and one number for all that disturbs. A network that learns
+from it need not be told the truth.
 """
 
 import io
@@ -20,7 +21,7 @@ from mzsr_lib.imaging import restoration
 from mzsr_lib.imaging.blurs import AnyShape, followed, shrinking
 from mzsr_lib.imaging.degradation import Degradation
 from mzsr_lib.imaging.images import from_array, luma, round_to_8_bits, to_bytes
-from mzsr_lib.imaging.kernels import gaussian_kernel, moments
+from mzsr_lib.imaging.kernels import gaussian_kernel, moments, resampled
 from mzsr_lib.imaging.resize import pad_symmetric
 from mzsr_lib.runtime import generator_for
 from mzsr_lib.shapes import Covariances, Float, Images, Kernels, OtherImages, Tensor
@@ -31,7 +32,7 @@ PROGRAMS = ("none", "bicubic", "area", "lanczos")
 SHRINKING = 0.5
 NARROWEST = 0.05  # px^2: a Gaussian as narrow as this is none
 WRONG_NOISE = 0.4  # standard deviation of the logarithm of what is told of the noise, around the truth
-SHARES = {"register": 0.8, "sharp": 0.3, "clean": 0.4, "sharpened": 0.15, "jpeg": 0.45, "known": 0.4}
+SHARES = {"register": 0.8, "sharp": 0.3, "clean": 0.4, "sharpened": 0.15, "jpeg": 0.45, "known": 0.4, "shaped": 0.6}
 LARGEST_DOUBT = 0.35
 
 
@@ -77,13 +78,23 @@ def covariances(kernels: Kernels) -> Covariances:
     return torch.stack([moments(kernel)[1] for kernel in kernels])
 
 
-def rough(cov: Covariances, spread: Float[Tensor, "b"], generator: torch.Generator) -> Covariances:
-    """Return wrong covariances (B, 2, 2): in the logarithm of the width by `spread` (B,), and in shape as much."""
-    drawn = torch.randn(len(cov), 3, generator=generator, device=cov.device).clamp(-2, 2)
+def wrong(spread: Float[Tensor, "b"], generator: torch.Generator) -> Covariances:
+    """Return maps (B, 2, 2) that make blurs wrong: in the logarithm of the width by `spread` (B,), and in shape."""
+    drawn = torch.randn(len(spread), 3, generator=generator, device=spread.device).clamp(-2, 2)
     width, stretch, turn = (drawn * spread[:, None]).unbind(-1)
     change = torch.stack([torch.stack([stretch, turn], -1), torch.stack([turn, -stretch], -1)], -2) / 2
-    change = torch.eye(2).to(cov) * torch.exp(width)[:, None, None] + change
-    return positive(change @ cov @ change.mT)
+    return torch.eye(2).to(spread) * torch.exp(width)[:, None, None] + change
+
+
+def stretched(kernels: Kernels, cov: Covariances, size: int) -> Kernels:
+    """Return kernels (B, size, size) of the shapes of others (B, k, k), with second moments `cov` (B, 2, 2), px^2."""
+    have, want = (_root(positive(each)) for each in (covariances(kernels), cov))
+    return resampled(kernels, have @ torch.linalg.inv(want), size)
+
+
+def _root(cov: Covariances) -> Covariances:
+    values, vectors = torch.linalg.eigh(cov)
+    return vectors @ torch.diag_embed(values.sqrt()) @ vectors.mT
 
 
 def positive(cov: Covariances) -> Covariances:
@@ -149,13 +160,23 @@ class PhotographPrior:
         generator = generator_for(*key, "told", device=hr.device)
         u = torch.rand(4, len(hr), generator=generator, device=hr.device)
         doubt = LARGEST_DOUBT * u[0]
-        told = gaussian_kernel(rough(taken.covariances, doubt, generator), self.blurs.size)
+        told = self._told(taken, doubt, u[2:], generator)
         # Some are told the truth, where the library has a word for it.
         known = taken.nameable & (u[1] < SHARES["known"])
         kernels = torch.where(known[:, None, None], taken.blurs, told)
         wrong = torch.exp(WRONG_NOISE * torch.randn(len(hr), generator=generator, device=hr.device) * ~known)
         mode = "bicubic" if centred else "direct"
         return taken.lr, Degradation(kernels, self.scale, mode, taken.noise * wrong, doubt * ~known)
+
+    def _told(
+        self, taken: "Taken", doubt: Float[Tensor, "b"], u: Float[Tensor, "2 b"], generator: torch.Generator
+    ) -> Kernels:
+        """Return the kernels (B, k, k) that are told: wrong ones, Gaussian or partly of the blur's own shape."""
+        change = wrong(doubt, generator)
+        gaussians = gaussian_kernel(positive(change @ taken.covariances @ change.mT), self.blurs.size)
+        shapes = stretched(taken.blurs, taken.covariances, self.blurs.size)
+        shapes = resampled(shapes, torch.linalg.inv(change), self.blurs.size)
+        return gaussians.lerp(shapes, (u[0] * (u[1] < SHARES["shaped"]))[:, None, None])
 
     def taken(self, hr: Images, key: tuple[int | str, ...], centred: bool = True) -> "Taken":
         """Return low-resolution pictures and the truth; `centred` ones lie as an ordinary enlargement does."""

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 import torch
+from torch.nn import functional as F
 
 from mzsr_lib import fields
 from mzsr_lib.files import InputError
-from mzsr_lib.shapes import Covariances, Eigenvalues, Kernel, Kernels
+from mzsr_lib.shapes import Covariances, Eigenvalues, Float, Kernel, Kernels, Tensor
 
 Mode = Literal["direct", "bicubic"]
 Spacing = Literal["linear", "log"]
@@ -114,6 +115,19 @@ def moments(kernel: Kernel) -> tuple[torch.Tensor, Covariances]:
     mean = points @ weights
     centred = points - mean[:, None]
     return mean, (centred * weights) @ centred.T
+
+
+def resampled(kernels: Kernels, maps: Covariances, size: int) -> Float[Tensor, "b n n"]:
+    """Return kernels (B, size, size) that are stretched and turned: at x they have what others have at ``map @ x``.
+
+    Both are in px from the middle, (x, y), `kernels` are (B, k, k) and `maps` (B, 2, 2); between taps a cubic is
+    taken, which hardly widens them, without what it has below zero. What comes out sums to 1.
+    """
+    axis = torch.arange(size, dtype=kernels.dtype, device=kernels.device) - size // 2
+    y, x = torch.meshgrid(axis, axis, indexing="ij")
+    places = torch.einsum("bij,hwj->bhwi", maps, torch.stack([x, y], dim=-1)) / max(kernels.shape[-1] // 2, 1)
+    found = F.grid_sample(kernels[:, None], places, mode="bicubic", align_corners=True)[:, 0].clamp(min=0)
+    return found / found.sum(dim=(-2, -1), keepdim=True)
 
 
 @dataclass(frozen=True)

@@ -11,9 +11,9 @@ from mzsr_lib.imaging import estimation
 from mzsr_lib.imaging.cameras import LARGEST_DOUBT, positive
 from mzsr_lib.imaging.compression import compression
 from mzsr_lib.imaging.degradation import Degradation
-from mzsr_lib.imaging.kernels import gaussian_kernel, moments
+from mzsr_lib.imaging.kernels import gaussian_kernel, moments, resampled
 from mzsr_lib.models import weights
-from mzsr_lib.models.estimator import Estimator, Finding, look
+from mzsr_lib.models.estimator import FINE, Estimator, Finding, look
 from mzsr_lib.shapes import Covariances, Images, Tensor
 
 METHOD = "estimate"  # what the weights of the estimator say they are for
@@ -62,10 +62,13 @@ class Guess:
 
     @property
     def degradation(self) -> Degradation:
-        """A Gaussian blur, shrunk by bicubic: the result lies as an ordinary enlargement does."""
+        """The blur as it seems, or none, shrunk by bicubic: the result lies as an ordinary enlargement does."""
         # The standard deviation of Laplace's distribution, of which the estimator gives the mean absolute error.
         doubt = min(CAUTION * math.sqrt(2) * self.finding.width_spread, LARGEST_DOUBT)
         kernel = gaussian_kernel(self.covariance, told_size(self.scale))
+        if self.trusted:
+            stretch = torch.eye(2) * FINE / self.scale
+            kernel = resampled(self.finding.kernel[None], stretch[None], told_size(self.scale))[0]
         return Degradation(kernel, self.scale, "bicubic", self.finding.noise, doubt)
 
     @property

@@ -138,7 +138,12 @@ def pretrain_photo_several() -> PretrainConfig:
 def pretrain_estimator() -> PretrainConfig:
     """Return settings for the network that says what a photograph went through, and how sure it is."""
     return replace(
-        pretrain_photo(), steps=4_000, network={"architecture": "estimator", "channels": 32}, ema=0.995, patch=192
+        pretrain_photo(),
+        steps=24_000,
+        network={"architecture": "estimator", "channels": 32, "side": 15, "width": 384},
+        ema=0.998,
+        shapes_share=0.5,
+        patch=192,
     )
 
 

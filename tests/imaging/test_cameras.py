@@ -4,10 +4,10 @@ import pytest
 import torch
 from helpers import close, picture
 
-from mzsr_lib.imaging import cameras, degradation, images, restoration
+from mzsr_lib.imaging import blurs, cameras, degradation, images, restoration
 from mzsr_lib.imaging.blurs import AnyShape
 from mzsr_lib.imaging.cameras import PhotographPrior
-from mzsr_lib.imaging.kernels import KernelPrior
+from mzsr_lib.imaging.kernels import KernelPrior, gaussian_kernel, moments
 from mzsr_lib.runtime import generator_for
 
 PRIOR = PhotographPrior(2, AnyShape(KernelPrior(0.2, 5.0, 15, "log"), 0.4))
@@ -73,12 +73,32 @@ def test_the_gaussian_told_of_a_gaussian_is_near_it():
     cov = prior.taken(hr, (2,), centred=False).covariances
     gaussian = (cov[:, 0, 1].abs() < 0.01) & (cov[:, 0, 0] < 3)
     close(cov[gaussian].mean(0), 2 * torch.eye(2), 0.15)
-    assert torch.equal(cameras.rough(cov, torch.zeros(64), generator_for(0)), cameras.positive(cov))
-    wrong = (
-        cameras.rough(cov, torch.full((64,), 0.15), generator_for(0)).diagonal(dim1=1, dim2=2).mean(1).sqrt() / 2**0.5
-    )
-    assert 0.6 < wrong.min() < 0.95
-    assert 1.05 < wrong.max() < 1.4
+    none = cameras.wrong(torch.zeros(64), generator_for(0))
+    assert torch.equal(none, torch.eye(2).expand(64, 2, 2))
+    widths = torch.linalg.det(cameras.wrong(torch.full((64,), 0.15), generator_for(0))).sqrt()
+    assert 0.6 < widths.min() < 0.95
+    assert 1.05 < widths.max() < 1.4
+
+
+def test_a_shape_is_stretched_to_the_moments_that_are_told():
+    blur = blurs.disk(torch.tensor([3.0]), 15)
+    told = cameras.covariances(blur) - cameras.SHRINKING * torch.eye(2)
+    close(moments(cameras.stretched(blur, told, 15)[0])[1], told[0], 0.15)
+    close(cameras.stretched(blur, cameras.covariances(blur), 15), blur, 1e-3)
+
+
+def test_what_is_told_may_have_the_shape_of_the_blur(monkeypatch):
+    monkeypatch.setattr(cameras, "LARGEST_DOUBT", 0.0)
+    prior = PhotographPrior(2, AnyShape(KernelPrior(1.0, 1.0, 15), 1.0, 5.0))
+    for share in (0.0, 1.0):
+        shares = {"register": 0.0, "sharp": 0.0, "known": 0.0, "shaped": share}
+        monkeypatch.setattr(cameras, "SHARES", cameras.SHARES | shares)
+        told = prior.take(picture(48, 48, batch=32), (0,))[1].kernel
+        taken = prior.taken(picture(48, 48, batch=32), (0,), centred=False)
+        gaussians = gaussian_kernel(taken.covariances, 15)
+        nearer = ((told - taken.blurs).abs().sum((1, 2)) < (gaussians - taken.blurs).abs().sum((1, 2)) - 1e-3).float()
+        assert nearer.mean() > 0.8 if share else not nearer.any()
+        close(told.sum((1, 2)), torch.ones(32), 1e-4)
 
 
 def test_covariances_become_positive_and_others_stay():

@@ -105,6 +105,19 @@ PAPER = {
 }
 
 
+@pytest.mark.parametrize("size", [9, 21])
+def test_a_kernel_on_another_grid_is_stretched_and_turned(size, device):
+    cov = kernels.covariance(3.0, 2.0, 0.4).to(device)
+    stretch = torch.tensor([[1.1, 0.2], [-0.1, 0.9]], device=device)
+    wide = kernels.gaussian_kernel(cov, 25)
+    (found,) = kernels.resampled(wide[None], stretch[None], size)
+    inverse = torch.linalg.inv(stretch)
+    expected = kernels.gaussian_kernel(inverse @ cov @ inverse.T, size)
+    close(found.sum(), 1.0, 1e-5)
+    close(found, expected, 0.06 * float(expected.max()))
+    close(kernels.resampled(wide[None], torch.eye(2, device=device)[None], 25)[0], wide, 1e-6)
+
+
 def test_the_paper_s_settings_are_the_named_ones():
     assert list(kernels.named()) == [*PAPER, "bicubic"]
     assert kernels.named()["bicubic"].mode == "bicubic"

@@ -16,7 +16,7 @@ from mzsr_lib.imaging.kernels import covariance, gaussian_kernel, moments
 from mzsr_lib.methods import guesses
 from mzsr_lib.methods.guesses import Guess
 from mzsr_lib.models import weights
-from mzsr_lib.models.estimator import Estimator, Finding
+from mzsr_lib.models.estimator import FINE, Estimator, Finding
 from mzsr_lib.models.unfolded import Unfolded
 from mzsr_lib.runtime import generator_for
 
@@ -25,14 +25,14 @@ LR = picture(44, 40)
 
 
 def found(spread: float, scale: int = 2, noise: float = 0.01) -> Guess:
-    return Guess(Finding(COV, noise, spread, 0.2), scale)
+    return Guess(Finding(COV, gaussian_kernel(FINE**2 * COV, 15), noise, spread, 0.2), scale)
 
 
 @pytest.fixture
 def shipped(tmp_path, monkeypatch):
     """Tiny weights of an estimator and of the method photo, as if they were shipped."""
     for name, network, method in (
-        ("e", Estimator(4, generator_for(0)), guesses.METHOD),
+        ("e", Estimator(4, generator=generator_for(0)), guesses.METHOD),
         ("p", Unfolded(4, 2, 1, generator=generator_for(0)), "photo"),
         ("u", Unfolded(4, 2, 1, generator=generator_for(1)), "unfolded"),
     ):
@@ -47,7 +47,7 @@ def shipped(tmp_path, monkeypatch):
 def test_a_sure_guess_is_told_in_px_of_the_result():
     told = found(0.0, scale=3).degradation
     assert (told.scale, told.mode, told.noise) == (3, "bicubic", 0.01)
-    close(moments(told.kernel)[1], 9 * COV, 0.05)
+    close(moments(told.kernel)[1], 9 * COV, 0.15)
 
 
 def test_the_doubt_is_told_too():
@@ -102,7 +102,8 @@ def round_blur(variance: float, mode="direct") -> Degradation:
 
 def seen(variance: float, spread: float, noise: float = 0.01) -> Guess:
     """Return a guess whose blur has a variance in px^2 of the result, and an error that is expected of its width."""
-    return Guess(Finding(torch.eye(2) * variance / 4, noise, spread / 2**0.5, 0.1), 2)
+    cov = torch.eye(2) * variance / 4
+    return Guess(Finding(cov, gaussian_kernel(FINE**2 * cov, 15), noise, spread / 2**0.5, 0.1), 2)
 
 
 @pytest.mark.parametrize("mode", ["direct", "bicubic"])

@@ -6,8 +6,9 @@ import pytest
 import torch
 from helpers import close, picture
 
-from mzsr_lib.imaging.cameras import Taken
-from mzsr_lib.imaging.kernels import covariance
+from mzsr_lib.imaging import blurs, cameras
+from mzsr_lib.imaging.cameras import Taken, covariances
+from mzsr_lib.imaging.kernels import covariance, gaussian_kernel
 from mzsr_lib.models import estimator
 from mzsr_lib.models.estimator import Estimator, estimation_loss, look
 from mzsr_lib.runtime import generator_for
@@ -28,12 +29,12 @@ def test_a_turned_picture_has_other_slants_and_no_other_width():
 
 
 def test_to_be_sure_and_wrong_costs_more_than_to_be_unsure():
-    told = (torch.ones(1, 1, 1), torch.tensor([True]))
-    truth = Taken(picture(24, 24), covariance(1.0, 1.0, 0.0)[None], torch.tensor([0.01]), *told)
+    cov = covariance(1.0, 1.0, 0.0)[None]
+    truth = Taken(picture(24, 24), cov, torch.tensor([0.01]), gaussian_kernel(cov, 7), torch.tensor([True]))
     right = estimator.described(truth.covariances / 4, truth.noise)
 
     def says(error: float, spread: float) -> torch.Tensor:
-        return torch.cat([right + error, torch.full((1, 4), math.log(spread))], dim=1)
+        return torch.cat([right + error, torch.full((1, 4), math.log(spread)), torch.zeros(1, 49)], dim=1)
 
     losses = [float(estimation_loss(says(*said), truth, 2)) for said in ((0.0, 0.1), (0.5, 0.5), (0.5, 0.1))]
     assert losses == sorted(losses)
@@ -42,8 +43,29 @@ def test_to_be_sure_and_wrong_costs_more_than_to_be_unsure():
     assert min(around) == around[1]
 
 
+def test_the_true_shape_costs_least_and_an_even_one_its_divergence():
+    blur = blurs.motion(torch.tensor([7.0]), torch.tensor([0.6]), 15)
+    truth = Taken(picture(24, 24), covariances(blur), torch.tensor([0.01]), blur, torch.tensor([True]))
+    numbers = torch.cat([estimator.described(truth.covariances / 4, truth.noise), torch.zeros(1, 4)], dim=1)
+    log = cameras.stretched(blur, covariances(blur), 15).clamp(min=1e-20).log().flatten(1)
+    even, right = (float(estimation_loss(torch.cat([numbers, shape], dim=1), truth, 2)) for shape in (0 * log, log))
+    assert right == pytest.approx(0, abs=1e-5)
+    assert even == pytest.approx(float((log.exp() * (log + math.log(225))).sum()), abs=1e-4)
+
+
+@pytest.mark.parametrize(("lag", "axis"), [((0, 3), 1), ((5, 0), 0)])
+def test_slopes_that_come_again_are_heard(lag, axis):
+    plane = torch.randn(1, 1, 61, 67, generator=generator_for(0))
+    plane = plane + plane.roll(lag, dims=(-2, -1))
+    found = estimator._echoes(plane).view(2, estimator.LAGS + 1, 2 * estimator.LAGS + 1)
+    for heard in found:
+        close(heard[0, estimator.LAGS], 1.0, 1e-3)
+        close(heard[lag[0], estimator.LAGS + lag[1]], 0.5, 0.1)
+        assert heard[2, estimator.LAGS + 6].abs() < 0.1
+
+
 def test_brightness_alone_changes_nothing():
-    network = Estimator(4, generator_for(0)).eval()
+    network = Estimator(4, generator=generator_for(0)).eval()
     lr = picture(32, 40) / 2
     with torch.no_grad():
         close(network(lr), network(lr + 0.25), 1e-4)
@@ -66,10 +88,12 @@ def test_blocks_of_eight_stand_out():
 
 
 def test_a_picture_is_looked_at_in_pieces_weighed_by_certainty():
-    network = Estimator(4, generator_for(0)).eval()
+    network = Estimator(4, generator=generator_for(0)).eval()
     small = look(network, picture(40, 50))
     assert small.noise > 0
     assert small.covariance.shape == (2, 2)
+    assert small.kernel.shape == (15, 15)
+    close(small.kernel.sum(), 1.0, 1e-5)
     whole = look(network, picture(260, 300))
     assert math.isfinite(whole.width_spread)
     # Two copies of a piece say no more than one.
