@@ -22,8 +22,6 @@ TOLD_SPREAD = 0.2  # standard deviation of the logarithm of a width that somebod
 CLEAN = 2.0  # grey levels; of a clean picture, which has rounding alone, the estimator says one or two
 NARROW = 0.5  # px; a blur that is narrower is hardly one, and the ratio of two such widths says nothing
 ALIKE = 0.05  # largest sum of differences between a kernel and a Gaussian that it is taken for
-# By which the doubt is raised: of shapes that it did not learn from, the estimator is surer than it should be.
-CAUTION = 1.25
 DOUBTFUL = 0.35  # expected error of the logarithm of the width, from which on a picture is taken for a sharp one
 
 
@@ -64,7 +62,7 @@ class Guess:
     def degradation(self) -> Degradation:
         """The blur as it seems, or none, shrunk by bicubic: the result lies as an ordinary enlargement does."""
         # The standard deviation of Laplace's distribution, of which the estimator gives the mean absolute error.
-        doubt = min(CAUTION * math.sqrt(2) * self.finding.width_spread, LARGEST_DOUBT)
+        doubt = min(math.sqrt(2) * self.finding.width_spread, LARGEST_DOUBT)
         kernel = gaussian_kernel(self.covariance, told_size(self.scale))
         if self.trusted:
             stretch = torch.eye(2) * FINE / self.scale

@@ -139,7 +139,7 @@ def pretrain_estimator() -> PretrainConfig:
     """Return settings for the network that says what a photograph went through, and how sure it is."""
     return replace(
         pretrain_photo(),
-        steps=24_000,
+        steps=18_000,
         network={"architecture": "estimator", "channels": 32, "side": 15, "width": 384},
         ema=0.998,
         shapes_share=0.5,

@@ -139,7 +139,7 @@ _RECIPES = {
     ),
     ("estimator", "cpu"): Recipe(
         (Stage("estimator", presets.pretrain_estimator()),),
-        "The shipped weights were trained in two parts, 15 minutes of one core in all: see the model card.",
+        "The shipped weights: an hour of one core that multiplies bfloat16.",
     ),
     ("unfolded", "cpu"): Recipe(
         (Stage("photo", presets.pretrain_photo()), Stage("known", presets.pretrain_known())),

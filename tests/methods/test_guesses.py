@@ -51,9 +51,7 @@ def test_a_sure_guess_is_told_in_px_of_the_result():
 
 
 def test_the_doubt_is_told_too():
-    assert [found(spread).degradation.doubt for spread in (0.1, 0.3)] == pytest.approx(
-        [guesses.CAUTION * 0.02**0.5, 0.35]
-    )
+    assert [found(spread).degradation.doubt for spread in (0.1, 0.3)] == pytest.approx([0.02**0.5, 0.35])
 
 
 def test_a_guess_that_is_not_trusted_is_none():
