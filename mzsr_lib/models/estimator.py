@@ -92,7 +92,7 @@ class Estimator(Network):
         self.hidden = nn.Sequential(nn.Linear(seen, width), nn.ReLU(), nn.Linear(width, width), nn.ReLU())
         self.last = nn.Linear(width, 8 + side**2)
         initialise(self, generator)
-        for layer in (self.hidden[0], self.hidden[2], self.last):
+        for layer in (layer for layer in (*self.hidden, self.last) if isinstance(layer, nn.Linear)):
             nn.init.zeros_(layer.bias)
             if generator is None:
                 nn.init.zeros_(layer.weight)

@@ -64,7 +64,7 @@ PHOTOGRAPHS = {
     "network",
     [
         {"architecture": "unfolded", "channels": 4, "stages": 2, "blocks": 1},
-        {"architecture": "estimator", "channels": 4},
+        {"architecture": "estimator", "channels": 4, "side": 15, "width": 16},
     ],
     ids=lambda network: network["architecture"],
 )
