@@ -94,7 +94,7 @@ def other_weights(rows: Rows, scale: int) -> str:
     for cell in cells(rows, scale).to_dict("records"):
         if cell["column"] in COLUMNS and tables.column_of(cell).weights:
             found[cell["column"].title] = Path(cell["weights"]).stem
-    named = [f"{title} has the weights `{weights}`" for title, weights in found.items()]
+    named = [f"At x{scale} {title} has the weights `{weights}`" for title, weights in found.items()]
     return f"{'; '.join(named)}." if named else ""
 
 

@@ -111,7 +111,7 @@ def test_another_scale_has_a_table_of_its_own():
     assert cells_of(report.table(both, scale=4).splitlines()[2])[1:] == ["24.74", "30.00"]
     text = report.readme_table(both)
     assert text.startswith(report.readme_table(table_of(ROWS)))
-    assert text.endswith("MZSR-plus has the weights `mzsr-plus-multi`.")
+    assert text.endswith("At x4 MZSR-plus has the weights `mzsr-plus-multi`.")
     assert set(report.cells(both)["scale"]) == {2}
 
 
