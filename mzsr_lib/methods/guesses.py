@@ -63,10 +63,11 @@ class Guess:
         """The blur as it seems, or none, shrunk by bicubic: the result lies as an ordinary enlargement does."""
         # The standard deviation of Laplace's distribution, of which the estimator gives the mean absolute error.
         doubt = min(math.sqrt(2) * self.finding.width_spread, LARGEST_DOUBT)
-        kernel = gaussian_kernel(self.covariance, told_size(self.scale))
+        shape, size = self.finding.kernel, told_size(self.scale)
         if self.trusted:
-            stretch = torch.eye(2) * FINE / self.scale
-            kernel = resampled(self.finding.kernel[None], stretch[None], told_size(self.scale))[0]
+            (kernel,) = resampled(shape[None], torch.eye(2).to(shape)[None] * FINE / self.scale, size)
+        else:
+            kernel = gaussian_kernel(self.covariance, size)
         return Degradation(kernel, self.scale, "bicubic", self.finding.noise, doubt)
 
     @property
