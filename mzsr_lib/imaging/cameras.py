@@ -21,7 +21,7 @@ from mzsr_lib.imaging import restoration
 from mzsr_lib.imaging.blurs import AnyShape, followed, shrinking
 from mzsr_lib.imaging.degradation import Degradation
 from mzsr_lib.imaging.images import from_array, luma, round_to_8_bits, to_bytes
-from mzsr_lib.imaging.kernels import gaussian_kernel, moments, resampled
+from mzsr_lib.imaging.kernels import gaussian_kernel, moments, of_symmetric, resampled
 from mzsr_lib.imaging.resize import pad_symmetric
 from mzsr_lib.runtime import generator_for
 from mzsr_lib.shapes import Covariances, Float, Images, Kernels, OtherImages, Tensor
@@ -88,19 +88,13 @@ def wrong(spread: Float[Tensor, "b"], generator: torch.Generator) -> Covariances
 
 def stretched(kernels: Kernels, cov: Covariances, size: int) -> Kernels:
     """Return kernels (B, size, size) of the shapes of others (B, k, k), with second moments `cov` (B, 2, 2), px^2."""
-    have, want = (_root(positive(each)) for each in (covariances(kernels), cov))
+    have, want = (of_symmetric(positive(each), torch.sqrt) for each in (covariances(kernels), cov))
     return resampled(kernels, have @ torch.linalg.inv(want), size)
-
-
-def _root(cov: Covariances) -> Covariances:
-    values, vectors = torch.linalg.eigh(cov)
-    return vectors @ torch.diag_embed(values.sqrt()) @ vectors.mT
 
 
 def positive(cov: Covariances) -> Covariances:
     """Return covariances (B, 2, 2) whose eigenvalues are at least 0.05 px^2."""
-    values, vectors = torch.linalg.eigh(cov)
-    return vectors @ torch.diag_embed(values.clamp(min=NARROWEST)) @ vectors.mT
+    return of_symmetric(cov, lambda values: values.clamp(min=NARROWEST))
 
 
 class Taken(NamedTuple):

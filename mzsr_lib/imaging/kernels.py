@@ -3,14 +3,15 @@
 import functools
 import hashlib
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 import torch
-from torch.nn import functional as F
 
 from mzsr_lib import fields
 from mzsr_lib.files import InputError
+from mzsr_lib.imaging.resize import cubic
 from mzsr_lib.shapes import Covariances, Eigenvalues, Float, Kernel, Kernels, Tensor
 
 Mode = Literal["direct", "bicubic"]
@@ -120,14 +121,24 @@ def moments(kernel: Kernel) -> tuple[torch.Tensor, Covariances]:
 def resampled(kernels: Kernels, maps: Covariances, size: int) -> Float[Tensor, "b n n"]:
     """Return kernels (B, size, size) that are stretched and turned: at x they have what others have at ``map @ x``.
 
-    Both are in px from the middle, (x, y), `kernels` are (B, k, k) and `maps` (B, 2, 2); between taps a cubic is
-    taken, which hardly widens them, without what it has below zero. What comes out sums to 1.
+    Both are in px from the middle, (x, y), `kernels` are (B, k, k) and `maps` (B, 2, 2); between taps Keys' cubic is
+    taken, which does not widen them, and may go a little below zero beside an edge. What comes out sums to 1.
     """
-    axis = torch.arange(size, dtype=kernels.dtype, device=kernels.device) - size // 2
-    y, x = torch.meshgrid(axis, axis, indexing="ij")
-    places = torch.einsum("bij,hwj->bhwi", maps, torch.stack([x, y], dim=-1)) / max(kernels.shape[-1] // 2, 1)
-    found = F.grid_sample(kernels[:, None], places, mode="bicubic", align_corners=True)[:, 0].clamp(min=0)
+
+    def axis(count: int) -> Tensor:
+        return torch.arange(count, dtype=kernels.dtype, device=kernels.device) - count // 2
+
+    y, x = torch.meshgrid(axis(size), axis(size), indexing="ij")
+    places = torch.einsum("bij,hwj->bhwi", maps, torch.stack([x, y], dim=-1))
+    across, down = (cubic(place[..., None] - axis(kernels.shape[-1])) for place in places.unbind(dim=-1))
+    found = torch.einsum("bhwx,bhwy,byx->bhw", across, down, kernels)
     return found / found.sum(dim=(-2, -1), keepdim=True)
+
+
+def of_symmetric(matrices: Covariances, function: Callable[[Tensor], Tensor]) -> Covariances:
+    """Return a function, such as the logarithm, of symmetric matrices (..., 2, 2): that of their eigenvalues."""
+    values, vectors = torch.linalg.eigh(matrices)
+    return vectors @ torch.diag_embed(function(values)) @ vectors.mT
 
 
 @dataclass(frozen=True)

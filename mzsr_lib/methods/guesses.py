@@ -2,7 +2,6 @@
 
 import functools
 import math
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import torch
@@ -11,10 +10,10 @@ from mzsr_lib.imaging import estimation
 from mzsr_lib.imaging.cameras import LARGEST_DOUBT, positive
 from mzsr_lib.imaging.compression import compression
 from mzsr_lib.imaging.degradation import Degradation
-from mzsr_lib.imaging.kernels import gaussian_kernel, moments, resampled
+from mzsr_lib.imaging.kernels import gaussian_kernel, moments, of_symmetric, resampled
 from mzsr_lib.models import weights
 from mzsr_lib.models.estimator import FINE, Estimator, Finding, look
-from mzsr_lib.shapes import Covariances, Images, Tensor
+from mzsr_lib.shapes import Covariances, Images
 
 METHOD = "estimate"  # what the weights of the estimator say they are for
 ESTIMATED_AT = 2  # the scale the estimator was trained at: it sees the low-resolution grid alone, and serves all
@@ -120,7 +119,9 @@ def reconciled(told: Degradation, found: Guess) -> tuple[Degradation, str]:
     seen = positive(found.finding.covariance[None].to(cov) * told.scale**2)[0]
     spread = math.sqrt(2) * found.finding.width_spread
     share = TOLD_SPREAD**2 / (TOLD_SPREAD**2 + spread**2)  # of what was found
-    between = _function((1 - share) * _function(cov, torch.log) + share * _function(seen, torch.log), torch.exp)
+    between = of_symmetric(
+        (1 - share) * of_symmetric(cov, torch.log) + share * of_symmetric(seen, torch.log), torch.exp
+    )
     kernel = gaussian_kernel(between, told_size(told.scale))
     widths = [float(torch.linalg.det(each) ** 0.25) for each in (cov, seen, between)]
     seems = f"and {widths[1]:.2f} px as it seems, give or take {100 * found.finding.width_spread:.0f} %"
@@ -130,12 +131,6 @@ def reconciled(told: Degradation, found: Guess) -> tuple[Degradation, str]:
         f"picture has {found.disturbances}."
     )
     return replace(told, kernel=kernel, doubt=min(math.sqrt(share) * spread, LARGEST_DOUBT)), sentence
-
-
-def _function(cov: Covariances, function: Callable[[Tensor], Tensor]) -> Covariances:
-    """Return a function, such as the logarithm, of a symmetric matrix."""
-    values, vectors = torch.linalg.eigh(cov)
-    return vectors @ torch.diag(function(values)) @ vectors.T
 
 
 @functools.cache

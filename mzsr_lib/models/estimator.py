@@ -16,6 +16,7 @@ from torch.nn import functional as F
 
 from mzsr_lib.imaging.cameras import Taken, stretched
 from mzsr_lib.imaging.images import is_flat, luma
+from mzsr_lib.imaging.kernels import of_symmetric
 from mzsr_lib.imaging.tiling import tiles
 from mzsr_lib.mzsr.networks import Network, Width, convolution, initialise
 from mzsr_lib.runtime import autocast
@@ -164,8 +165,7 @@ def _echoes(plane: Tensor) -> Tensor:
 
 def described(covariances: Covariances, noise: Float[Tensor, "b"]) -> Values:
     """Return the four numbers of blurs (B, 2, 2), px^2 of the low-resolution grid, and noises (B,)."""
-    values, vectors = torch.linalg.eigh(covariances + LEAST * torch.eye(2).to(covariances))
-    logarithm = vectors @ torch.diag_embed(values.log()) @ vectors.mT
+    logarithm = of_symmetric(covariances + LEAST * torch.eye(2).to(covariances), torch.log)
     xx, yy, xy = logarithm[:, 0, 0], logarithm[:, 1, 1], logarithm[:, 0, 1]
     return torch.stack([(xx + yy) / 2, (xx - yy) / 2, xy, noise.log()], dim=1)
 
@@ -186,7 +186,7 @@ def estimation_loss(found: Found, taken: Taken, scale: int) -> Tensor:
     wanted = described(taken.covariances / scale**2, taken.noise)
     values, spread, shape = found.split([4, 4, found.shape[1] - 8], dim=1)
     side = math.isqrt(shape.shape[1])
-    kernels = stretched(taken.blurs, taken.covariances * (FINE / scale) ** 2, side)
+    kernels = stretched(taken.blurs, taken.covariances * (FINE / scale) ** 2, side).clamp(min=0)
     divergence = F.kl_div(shape.log_softmax(dim=1), kernels.flatten(1), reduction="batchmean")
     return ((wanted - values).abs() * (-spread).exp() + spread).mean() + divergence
 

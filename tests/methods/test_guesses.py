@@ -47,7 +47,7 @@ def shipped(tmp_path, monkeypatch):
 def test_a_sure_guess_is_told_in_px_of_the_result():
     told = found(0.0, scale=3).degradation
     assert (told.scale, told.mode, told.noise) == (3, "bicubic", 0.01)
-    close(moments(told.kernel)[1], 9 * COV, 0.15)
+    close(moments(told.kernel)[1], 9 * COV, 0.05)
 
 
 def test_the_doubt_is_told_too():
