@@ -3,9 +3,11 @@
 JPEG rounds each of the 64 cosine coefficients of a block of 8 x 8 px to multiples of a step. In a picture that was
 compressed, and read and saved as something else since, the coefficients of the luma still lie near multiples of those
 steps (Fan and de Queiroz, "Identification of bitmap compression history", IEEE TIP 2003). Which steps they are is asked
-of the tables that libjpeg, and with it nearly every program, makes from a quality between 1 and 100.
+of the tables that libjpeg, and with it nearly every program, makes from a quality between 1 and 100, and of each
+coefficient by itself, since some cameras and editors have tables of their own.
 """
 
+import functools
 import math
 from typing import NamedTuple
 
@@ -33,7 +35,13 @@ QUALITIES = range(10, 100)
 # Of a coefficient that lay on a step: what rounding the colours and the luma to 8 bits leaves, grey levels; and the
 # share that lies elsewhere.
 SMEARED, STRAY = 0.4, 0.02
+NEAR_ZERO = 3 * SMEARED  # grey levels; a smaller coefficient may be zero whatever the steps, and says nothing
+BINS, LARGEST = 8, 1024  # a grey level, in which coefficients are counted; and grey levels, up to which
+# Those of the lower frequencies, row + column: in the others hardly anything is left.
+LOW = torch.tensor([i for i in range(1, BLOCK**2) if i // BLOCK + i % BLOCK <= 5])
+STEPS_ASKED = torch.arange(1, 256, dtype=torch.float64)
 FEWEST, MOST = 16, 8192  # blocks that are looked at
+FEW_BLOCKS, FEW_STEPS = 200, 64  # of them and of steps, to find where they begin
 FEW = 0.05  # share of coefficients, below which their distribution is not trusted
 NARROWEST = 1e-3  # grey levels; a distribution as narrow as this is none
 SURE = 30.0  # logarithm of how much likelier the steps must be than none
@@ -46,7 +54,7 @@ class Compression(NamedTuple):
     Attributes
     ----------
     quality
-        From 10 to 99, as libjpeg counts it.
+        From 10 to 99, as libjpeg counts it; of another table, that of the nearest of libjpeg's.
     disturbance
         Standard deviation, in [0, 1], of the white noise that disturbs the luma as much as the compression did.
     """
@@ -64,25 +72,48 @@ def steps(quality: int) -> Float[Tensor, "8 8"]:
 def compression(image: Images) -> Compression | None:
     """Return how a picture (1, 3, h, w) was compressed as JPEG, or None when it does not look so.
 
-    Its blocks must begin in the upper left corner: a picture that was cropped or turned after it was compressed shows
-    nothing, and neither does one of the best qualities, whose steps are as small as the rounding to 8 bits.
+    The blocks may begin anywhere, as in a picture that was cropped or turned after it was compressed. One of the best
+    qualities, whose steps are as small as the rounding to 8 bits, shows nothing.
     """
-    if min(image.shape[-2:]) < BLOCK:
+    if min(image.shape[-2:]) < 2 * BLOCK:
         return None
-    coefficients = _coefficients(image)
+    top, left = _corner(image)
+    coefficients = _coefficients(image[..., top:, left:], MOST)
     if len(coefficients) < FEWEST:
         return None
-    likelier = torch.stack([_likelier(coefficients, steps(quality)) for quality in QUALITIES])
-    best = int(likelier.argmax())
-    if likelier[best] < SURE:
+    counts = _counts(coefficients)
+    likelier, tables = counts @ _logarithms(0.5), torch.stack([steps(quality) for quality in QUALITIES]).flatten(1)
+    by_quality = likelier.gather(1, tables.long().T - 1)[LOW].sum(0)
+    best = int(by_quality.argmax())
+    table, sure = tables[best], float(by_quality[best])
+    # Of each coefficient the step that suits it best; choosing one of so many costs their logarithm.
+    most, own = (counts @ _logarithms()).max(1)
+    spoken = most > math.log(len(STEPS_ASKED))
+    own = STEPS_ASKED[own]
+    by_itself = likelier.gather(1, own[:, None].long() - 1)[:, 0] - math.log(len(STEPS_ASKED))
+    if float(by_itself[LOW][spoken[LOW]].sum()) > max(sure, SURE):
+        best = int((tables / own).log().square()[:, spoken].mean(1).argmin())
+        table = torch.where(spoken, own, tables[best])
+    elif sure < SURE:
         return None
-    return Compression(QUALITIES[best], _disturbance(coefficients, steps(QUALITIES[best])))
+    return Compression(QUALITIES[best], _disturbance(coefficients, table.view(BLOCK, BLOCK)))
 
 
-def _coefficients(image: Images) -> Float[Tensor, "n 8 8"]:
+def _corner(image: Images) -> tuple[int, int]:
+    """Return where the blocks seem to begin, (row, column), as a few of them tell."""
+    logarithms, likeliest = _logarithms()[:, :FEW_STEPS], {}
+    for top in range(BLOCK):
+        for left in range(BLOCK):
+            coefficients = _coefficients(image[..., top:, left:], FEW_BLOCKS)
+            most = (_counts(coefficients)[LOW] @ logarithms).amax(1)
+            likeliest[top, left] = float(most.clamp(min=0).sum())
+    return max(likeliest, key=lambda corner: likeliest[corner])
+
+
+def _coefficients(image: Images, most: int) -> Float[Tensor, "n 8 8"]:
     """Return the cosine coefficients of the luma of blocks, in grey levels; blocks with clipped values are left out."""
     blocks = image[0].unfold(1, BLOCK, BLOCK).unfold(2, BLOCK, BLOCK)  # (3, rows, columns, 8, 8), not a copy yet
-    apart = math.ceil(math.sqrt(blocks.shape[1] * blocks.shape[2] / MOST))
+    apart = math.ceil(math.sqrt(blocks.shape[1] * blocks.shape[2] / most))
     blocks = blocks[:, ::apart, ::apart].flatten(1, 2).cpu().double()
     blocks = blocks[:, ((blocks > 0) & (blocks < 1)).all(dim=(0, 2, 3))]
     luma = 255 * (torch.tensor(LUMA).to(blocks).view(3, 1, 1, 1) * blocks).sum(0) - 128
@@ -92,19 +123,29 @@ def _coefficients(image: Images) -> Float[Tensor, "n 8 8"]:
     return cosines @ luma @ cosines.T
 
 
-def _likelier(coefficients: Float[Tensor, "n 8 8"], table: Float[Tensor, "8 8"]) -> Tensor:
-    """Return the logarithm of how much likelier the coefficients are with these steps than spread evenly.
+def _counts(coefficients: Float[Tensor, "n 8 8"]) -> Float[Tensor, "64 bins"]:
+    """Return how many of each coefficient have which absolute value; that of the mean is not asked."""
+    bins = (coefficients.flatten(1).abs() * BINS).round().long().clamp(max=LARGEST * BINS)
+    counts = torch.zeros(BLOCK**2, LARGEST * BINS + 1, dtype=torch.float64)
+    counts.scatter_add_(1, bins.T, torch.ones_like(bins.T, dtype=torch.float64))
+    counts[0] = 0
+    return counts
 
-    Only those that are not rounded to zero speak: a zero may be what a blurred picture has there. And only the lower
-    frequencies do, with steps of 2 or more.
+
+@functools.cache
+def _logarithms(least: float = 0.0) -> Float[Tensor, "bins 255"]:
+    """Return the logarithm of how much likelier a coefficient is with a step of 1, 2, ... 255 than spread evenly.
+
+    The first axis are its absolute values in bins, of which the last takes all larger ones and says nothing. Neither
+    does one near zero, since it may be what a blurred picture has there, or one of fewer than `least` steps. Steps of 1
+    are none.
     """
-    rows, columns = torch.where((torch.arange(8)[:, None] + torch.arange(8) <= 5) & (table >= 2))
-    spoken = (rows + columns) > 0  # the mean of a block is not asked
-    rows, columns = rows[spoken], columns[spoken]
-    step, found = table[rows, columns], coefficients[:, rows, columns]
-    multiple = (found / step).round()
-    near = torch.exp(-(((found - multiple * step) / SMEARED) ** 2) / 2) / (SMEARED * math.sqrt(2 * math.pi))
-    return (((1 - STRAY) * near * step + STRAY).log() * (multiple != 0)).sum()
+    found = torch.arange(LARGEST * BINS + 1, dtype=torch.float64)[:, None] / BINS
+    step = STEPS_ASKED
+    apart = found - (found / step).round() * step
+    near = torch.exp(-((apart / SMEARED) ** 2) / 2) / (SMEARED * math.sqrt(2 * math.pi))
+    speaks = (found > NEAR_ZERO) & (found > least * step) & (found < LARGEST) & (step > 1)
+    return ((1 - STRAY) * near * step + STRAY).log() * speaks
 
 
 def _disturbance(coefficients: Float[Tensor, "n 8 8"], table: Float[Tensor, "8 8"]) -> float:

@@ -51,17 +51,46 @@ def test_the_disturbance_is_that_of_the_compression_within_a_quarter(quality):
     assert found is not None and found.disturbance == pytest.approx(true, rel=0.25)
 
 
-def test_blocks_that_begin_elsewhere_and_pictures_of_few_blocks_show_nothing():
-    compressed = cameras.jpeg(small(), 60)
-    assert compression.compression(compressed[..., 3:, 5:]) is None
-    for side in (1, 7, 24):
-        assert compression.compression(compressed[..., :side, :side]) is None
+@pytest.mark.parametrize("corner", [(3, 5), (0, 7), (6, 0)])
+@pytest.mark.parametrize("quality", [40, 75, 95])
+def test_blocks_may_begin_anywhere(corner, quality):
+    compressed = cameras.jpeg(small(), quality)[..., corner[0] :, corner[1] :]
+    for turned in (compressed, compressed.flip(-1)):
+        found = compression.compression(turned)
+        assert found is not None and found.quality == quality
+    found = compression.compression(compressed.transpose(-1, -2))  # so is the table, which then is none of libjpeg's
+    assert found is not None and abs(found.quality - quality) <= 2
+
+
+@pytest.mark.parametrize("side", [1, 7, 24])
+def test_pictures_of_few_blocks_show_nothing(side):
+    assert compression.compression(cameras.jpeg(small(), 60)[..., :side, :side]) is None
+
+
+# A table that does not change with the frequency, one that grows with it, and one that is no power of a common ratio.
+OWN = {
+    "flat": [6] * 64,
+    "ramp": [int(3 + 1.5 * (i // 8 + i % 8)) for i in range(64)],
+    "uneven": [5 + (7 * i) % 9 for i in range(64)],
+}
+
+
+@pytest.mark.parametrize("own", OWN)
+@pytest.mark.parametrize("name", ["chelsea", "astronaut", "coffee"])
+def test_tables_that_are_not_those_of_libjpeg_are_found_too(name, own):
+    clean, buffer = small(name), io.BytesIO()
+    values = (255 * clean[0].permute(1, 2, 0)).round().to(torch.uint8).numpy()
+    Image.fromarray(values).save(buffer, "JPEG", qtables=[OWN[own], OWN[own]])
+    compressed = torch.from_numpy(np.array(Image.open(buffer))).permute(2, 0, 1)[None].float() / 255
+    found = compression.compression(compressed)
+    assert found is not None
+    assert found.disturbance == pytest.approx(float(cameras.disturbance(compressed, clean)), rel=0.3)
 
 
 def test_a_large_picture_is_looked_at_in_part():
     compressed = cameras.jpeg(small("coffee"), 70)
     wide = compressed.repeat(1, 1, 12, 12)
-    assert len(compression._coefficients(wide)) <= compression.MOST
+    assert len(compression._coefficients(wide, compression.MOST)) <= compression.MOST
     assert compression.compression(wide).quality == 70
 
 
