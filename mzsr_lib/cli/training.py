@@ -39,6 +39,7 @@ Model = Annotated[
         "mzsr-x4",
         "mzsr-plus-multi",
         "unfolded",
+        "unfolded-x3",
         "unfolded-x4",
         "photo",
         "photo-multi",

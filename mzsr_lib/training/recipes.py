@@ -21,7 +21,7 @@ from mzsr_lib.training.stages import meta_train, pretrain
 DATA = ("bsds500-train", "bsds500-test")
 MODELS = (
     *("mzsr", "mzsr-plus", "mzsr-x3", "mzsr-x4", "mzsr-plus-multi"),
-    *("unfolded", "unfolded-x4", "photo", "photo-multi", "estimator"),
+    *("unfolded", "unfolded-x3", "unfolded-x4", "photo", "photo-multi", "estimator"),
 )
 BUDGETS = ("cpu", "gpu")
 
@@ -70,9 +70,9 @@ def recipe(model: str, budget: str) -> Recipe:
     model
         ``"mzsr"``, the paper's, or ``"mzsr-plus"``, with the kernel-aware input, both for scale 2; ``"mzsr-x3"`` and
         ``"mzsr-x4"``, the paper's for scales 3 and 4; ``"mzsr-plus-multi"``, kernel-aware for scales 2 to 4;
-        ``"unfolded"`` and ``"unfolded-x4"``, told a kernel of any shape and the noise; ``"photo"`` and
-        ``"photo-multi"``, for photographs of which nothing is known, at scale 2 and at 3 and 4; ``"estimator"``, which
-        guesses what these are told.
+        ``"unfolded"``, ``"unfolded-x3"`` and ``"unfolded-x4"``, told a kernel of any shape and the noise;
+        ``"photo"`` and ``"photo-multi"``, for photographs of which nothing is known, at scale 2 and at 3 and 4;
+        ``"estimator"``, which guesses what these are told.
     budget
         ``"cpu"``, that of the shipped weights: one or two cores that multiply bfloat16; or ``"gpu"``.
 
@@ -153,9 +153,25 @@ _RECIPES = {
         ),
         "The shipped weights: those for scale 2, then about 80 minutes of one core: see the model card.",
     ),
+    ("unfolded-x3", "cpu"): Recipe(
+        (
+            Stage("photo", presets.pretrain_photo()),
+            Stage("photo-multi", presets.pretrain_photo_several()),
+            Stage("fine", presets.pretrain_fine_threefold()),
+        ),
+        "The shipped weights: those of photo-multi, then 95 minutes of one core in float32: see the model card.",
+    ),
     ("unfolded", "gpu"): Recipe((_GPU_KNOWN,), _NOT_RUN),
     ("unfolded-x4", "gpu"): Recipe(
         (_GPU_KNOWN, Stage("fine", _gpu_pretrain(presets.pretrain_fine(), 32, 192))), _NOT_RUN
+    ),
+    ("unfolded-x3", "gpu"): Recipe(
+        (
+            Stage("photo", _gpu_pretrain(presets.pretrain_photo(), 32, 128)),
+            Stage("photo-multi", _gpu_pretrain(presets.pretrain_photo_several(), 32, 192)),
+            Stage("fine", _gpu_pretrain(presets.pretrain_fine_threefold(), 32, 192)),
+        ),
+        _NOT_RUN,
     ),
     ("photo", "gpu"): Recipe((Stage("photo", _gpu_pretrain(presets.pretrain_photo(), 32, 128)),), _NOT_RUN),
     ("photo-multi", "gpu"): Recipe(

@@ -35,7 +35,7 @@ def test_every_recipe_begins_with_stage_1(model, budget):
         if isinstance(last, PretrainConfig)
         else True
     )
-    scales = {"mzsr-x3": (3,), "mzsr-plus-multi": (2, 3, 4), "photo-multi": (3, 4)}
+    scales = {"mzsr-x3": (3,), "unfolded-x3": (3,), "mzsr-plus-multi": (2, 3, 4), "photo-multi": (3, 4)}
     assert last.scales == scales.get(model, (4,) if "x4" in model else (2,))
     assert plan.expect.endswith(".")
 
