@@ -83,7 +83,9 @@ Agree = Annotated[
         "--method mzsr+agree."
     ),
 ]
-Ensemble = Annotated[bool, arg(help="Average over turned pictures (mzsr-plus): better, and 2 or 8 times slower.")]
+Ensemble = Annotated[
+    bool, arg(help="Average over turned pictures (mzsr-plus, unfolded, photo): better, and 2 or 8 times slower.")
+]
 Register = Annotated[
     Literal["sampling", "input"],
     arg(

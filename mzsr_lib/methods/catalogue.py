@@ -70,6 +70,11 @@ class Entry:
     marker: str = "o"
 
     @property
+    def told(self) -> bool:
+        """Whether its network is told the kernel, which may then turn with the picture."""
+        return self.takes in ("restored", "unfolded")
+
+    @property
     def standard(self) -> tuple[int, ...]:
         """The numbers of updates that are measured when nothing is said."""
         return self.shown or (self.updates or 0,)

@@ -62,8 +62,8 @@ class Options:
     progress
         Show a bar for the updates on one picture.
     ensemble
-        For ``mzsr-plus``: average over turned pictures, 2 for direct sampling and 8 for bicubic, which
-        takes so many times longer; zssr does so always.
+        For methods that tell their network the kernel (mzsr-plus, unfolded, photo): average over turned pictures, 2
+        for direct sampling and 8 for bicubic, which takes so many times longer; zssr does so always.
     """
 
     weights: str | Path | None = None
@@ -295,8 +295,9 @@ def build(method: str | Choice, options: Options | None = None) -> Method:
         method.
     """
     choice, options = method if isinstance(method, Choice) else catalogue.parse(method), options or Options()
-    if options.ensemble and entry_of(choice.method).takes != "restored":
-        raise InputError(f"An ensemble is an option of mzsr-plus, not of {choice.method}: leave it out.")
+    if options.ensemble and not entry_of(choice.method).told:
+        able = ", ".join(name for name in METHODS if ENTRIES[name].told)
+        raise InputError(f"An ensemble is an option of {able}, not of {choice.method}: leave it out.")
     made = MAKERS[entry_of(choice.method).kind](choice, options)
     return replace(made, steps=choice.steps, agree=choice.agree, options=options)
 

@@ -1,13 +1,12 @@
 """The eight ways to look at a picture, and which of them leave a blur or a sampling as it is."""
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
 import torch
 
-from mzsr_lib.imaging import restoration, tiling
 from mzsr_lib.imaging.degradation import Degradation
 from mzsr_lib.mzsr.adaptation import Params, super_resolve
 from mzsr_lib.mzsr.inputs import Upscaler, bicubic_input
@@ -68,12 +67,12 @@ def ensemble(
     upscaler: Upscaler = bicubic_input,
 ) -> OtherImages:
     """Return the mean of the network's pictures over views of the low-resolution one (geometric self-ensemble)."""
-
-    def work(piece: Images) -> OtherImages:
-        return torch.stack(view_outputs(network, params, piece, degradation, views, upscaler)).mean(dim=0)
-
-    halo = network.reach * upscaler.passes + restoration.halo(degradation.kernel, degradation.scale)
-    return tiling.by_tiles(work, lr, degradation.scale, halo, "ensemble")
+    # One after the other: a large picture is in memory twice, not eight times.
+    outputs = view_outputs(network, params, lr, degradation, views, upscaler)
+    total = next(outputs).clone()
+    for output in outputs:
+        total += output
+    return total / len(views)
 
 
 def view_outputs(
@@ -83,8 +82,8 @@ def view_outputs(
     degradation: Degradation,
     views: Sequence[View],
     upscaler: Upscaler = bicubic_input,
-) -> list[OtherImages]:
-    """Return the network's picture for every view of the low-resolution one, turned back.
+) -> Iterator[OtherImages]:
+    """Yield the network's picture for every view of the low-resolution one, turned back.
 
     The kernel is seen the same way as the picture: a network that is given it may use all `samplings`, one
     that has learned it only the `symmetries`.
@@ -94,4 +93,4 @@ def view_outputs(
         turned = replace(degradation, kernel=view.look(degradation.kernel))
         return view.undo(super_resolve(network, params, view.look(lr), turned, upscaler))
 
-    return [seen(view) for view in views]
+    return map(seen, views)

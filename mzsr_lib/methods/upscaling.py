@@ -95,7 +95,7 @@ def upscale(
     mode
         ``"direct"`` or ``"bicubic"``: how pixels are dropped after the blur, by default as the kernel has it.
     ensemble
-        Average over turned pictures (mzsr-plus).
+        Average over turned pictures (mzsr-plus, unfolded, photo).
     seed
         For the random start and crops of zssr.
     device

@@ -178,7 +178,7 @@ def test_the_updates_that_zssr_takes_can_be_seen(monkeypatch):
         ("best", {}, "no method 'best'"),
         ("mzsr", {"weights": "no-such"}, "no weights 'no-such'"),
         ("mzsr", {"scale": 5}, "scale is 5"),
-        ("mzsr", {"ensemble": True}, "An ensemble is an option of mzsr-plus, not of mzsr"),
+        ("mzsr", {"ensemble": True}, "An ensemble is an option of mzsr-plus, unfolded, photo, not of mzsr"),
     ],
 )
 def test_what_cannot_be_built_is_refused_in_a_sentence(token, options, sentence):

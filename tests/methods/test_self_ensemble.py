@@ -51,5 +51,16 @@ def test_an_ensemble_turns_the_kernel_with_the_picture(tmp_path):
         close(turned.mT, sr, 1e-5)
         single = registry.build("mzsr-plus", registry.Options(path))
         assert not torch.allclose(single(lr, degradation), sr, atol=1e-4)
-    with pytest.raises(InputError, match="option of mzsr-plus, not of mzsr"):
+    with pytest.raises(InputError, match="option of mzsr-plus, unfolded, photo, not of mzsr"):
         registry.build("mzsr", registry.Options(path, ensemble=True))
+
+
+@pytest.mark.parametrize("name", ["unfolded", "photo"])
+def test_networks_that_are_told_the_kernel_have_an_ensemble_too(name):
+    lr = picture(21, 24)
+    kernel = kernels.gaussian_kernel(kernels.covariance(2.0, 0.5, 0.4), 7)
+    method = registry.build(name, registry.Options(ensemble=True))
+    for mode in ("direct", "bicubic"):
+        sr = method(lr, Degradation(kernel, 2, mode, noise=0.01))
+        turned = method(lr.mT.contiguous(), Degradation(kernel.mT.contiguous(), 2, mode, noise=0.01))
+        close(turned.mT, sr, 1e-4)
