@@ -22,7 +22,7 @@ DIRECTIONS = ((1, 0), (1, 1), (0, 1), (-1, 1))
 POWERS = (1, 2, 4)
 SMALLEST, LARGEST = 0.3, 6.0  # px^2: an estimate is kept between them
 LEAST_SIDE = 24  # px of the low-resolution picture
-OTHERWISE = "give the blur (--kernel), or take a method that is told none, such as --method blind"
+OTHERWISE = "give the blur (--kernel), or take a method that is told none, such as --method bicubic"
 NO_EDGE = f"The picture is flat, without an edge at which a blur could be measured: {OTHERWISE}."
 
 Steepness = Float[Tensor, "... 4 3"]

@@ -9,6 +9,7 @@ from mzsr_lib.shapes import Images, Luma, OtherPlanes, Planes
 # Grey levels. Rounding to 8 bits alone makes half of one; the calmest photograph of BSD100 and Set14 has 3.5, shrunk by
 # 2 after a blur of 6 px^2.
 FLAT = 1.0
+BEYOND = 0.5  # that values may leave [0, 1] by, as those of a cubic or with noise do
 
 
 def from_array(values: np.ndarray) -> Images:
@@ -25,7 +26,27 @@ def from_array(values: np.ndarray) -> Images:
         raise InputError(f"The array holds {values.dtype}: give 8-bit integers, or floating-point numbers in [0, 1].")
     numbers = values.astype(np.float32) / (255 if values.dtype == np.uint8 else 1)
     colours = numbers if numbers.ndim == 3 else numbers[..., None].repeat(3, axis=2)
-    return torch.from_numpy(colours).permute(2, 0, 1)[None].contiguous()
+    return from_tensor(torch.from_numpy(colours).permute(2, 0, 1)[None].contiguous())
+
+
+def from_tensor(values: torch.Tensor) -> Images:
+    """Return a tensor that somebody gives as a picture (1, 3, H, W), in single precision, if it is one.
+
+    Raises
+    ------
+    InputError
+        If it has another shape, no pixels, integers, values that are not finite, or values far outside [0, 1].
+    """
+    if values.ndim != 4 or tuple(values.shape[:2]) != (1, 3) or not values.numel():
+        raise InputError(f"The tensor has the shape {tuple(values.shape)}: a picture is (1, 3, H, W), H and W not 0.")
+    if not values.is_floating_point():
+        raise InputError(f"The tensor holds {values.dtype}: give floating-point numbers in [0, 1].")
+    if not values.isfinite().all():
+        raise InputError("The picture has values that are not finite (NaN or infinite): replace them first.")
+    low, high = (float(value) for value in values.aminmax())
+    if low < -BEYOND or high > 1 + BEYOND:
+        raise InputError(f"The picture has values from {low:g} to {high:g}: they must lie in [0, 1].")
+    return values.float()
 
 
 def to_array(image: Images, like: np.ndarray) -> np.ndarray:

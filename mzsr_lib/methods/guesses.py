@@ -19,6 +19,7 @@ METHOD = "estimate"  # what the weights of the estimator say they are for
 ESTIMATED_AT = 2  # the scale the estimator was trained at: it sees the low-resolution grid alone, and serves all
 TOLD_SPREAD = 0.2  # standard deviation of the logarithm of a width that somebody tells
 CLEAN = 2.0  # grey levels; of a clean picture, which has rounding alone, the estimator says one or two
+DISTURBED = 4.0  # grey levels, from which on a method that is told no noise ends in grain or blocks
 NARROW = 0.5  # px; a blur that is narrower is hardly one, and the ratio of two such widths says nothing
 ALIKE = 0.05  # largest sum of differences between a kernel and a Gaussian that it is taken for
 DOUBTFUL = 0.35  # expected error of the logarithm of the width, from which on a picture is taken for a sharp one
@@ -99,6 +100,19 @@ def noise(lr: Images) -> tuple[float, list[str]]:
     if found.finding.noise * 255 < CLEAN:
         return 0.0, []
     return found.finding.noise, [f"The picture has {found.disturbances}, which are told to the network (--noise)."]
+
+
+def not_told(lr: Images, method: str, able: str) -> list[str]:
+    """Return what a user should read of a picture that is too noisy for a method which is told no noise: often nothing.
+
+    `able` names the methods that are told it.
+    """
+    if min(lr.shape[-2:]) < estimation.LEAST_SIDE:
+        return []
+    found = guess(lr, ESTIMATED_AT)
+    if found.finding.noise * 255 < DISTURBED:
+        return []
+    return [f"The picture has {found.disturbances}, which {method} sharpens with the rest: --method {able} does not."]
 
 
 def reconciled(told: Degradation, found: Guess) -> tuple[Degradation, str]:

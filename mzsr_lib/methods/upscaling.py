@@ -165,8 +165,8 @@ def chosen(method: str | None, kernel: GivenKernel, steps: int | None = None, ag
     entry = catalogue.entry_of(choice.method)
     if kernel is None and (entry.needs_kernel or choice.agree) and not entry.rough:
         raise InputError(
-            f"The method {choice.words} has to be told the blur: give it, for instance --kernel estimate, or take a "
-            "method that is told none, such as --method blind."
+            f"The method {choice.words} has to be told the blur: give it (--kernel), or take a method that needs none, "
+            f"such as --method {UNKNOWN}."
         )
     return replace(choice, agree=True) if agree is None and entry.agrees and known else choice
 
@@ -200,8 +200,7 @@ class Upscaling:
         if self.noise is not None and not 0 <= self.noise <= 255:
             raise InputError(f"The noise is {self.noise:g}: it must be from 0 to 255 grey levels.")
         if self.noise is not None and not self.told_noise:
-            able = " or ".join(name for name in catalogue.METHODS if catalogue.ENTRIES[name].told_noise)
-            raise InputError(f"{entry.name} is told no noise: take --method {able}, or leave the noise out.")
+            raise InputError(f"{entry.name} is told no noise: take --method {self._able()}, or leave the noise out.")
         if _is_estimate(self.kernel):
             check_estimable(self.options.scale, self.mode, self.rough)
         with tiling.planned(self.tile):
@@ -254,7 +253,14 @@ class Upscaling:
         if self.told_noise:
             noise, found = (self.noise / 255, []) if self.noise is not None else guesses.noise(given.image)
             return replace(degradation, noise=noise), sentences + found
+        if self.kernel is not None and (entry.needs_kernel or entry.prior or self.choice.agree):
+            sentences += guesses.not_told(given.image, self.choice.method, self._able())
         return degradation, sentences
+
+    @staticmethod
+    def _able() -> str:
+        """Return the methods that are told the noise, for a sentence."""
+        return " or ".join(name for name in catalogue.METHODS if catalogue.ENTRIES[name].told_noise)
 
     def final_size(self, given: Picture) -> tuple[int, int]:
         """Return height and width of the result of a picture; raise `InputError` when they cannot be."""
@@ -381,8 +387,15 @@ def _read(picture: str | Path | Picture | Images | np.ndarray, max_pixels: int) 
     if isinstance(picture, np.ndarray):
         return Picture(images.from_array(picture), grey=picture.ndim == 2)
     if isinstance(picture, torch.Tensor):
-        return Picture(picture)
-    return picture if isinstance(picture, Picture) else picture_files.read(picture, max_pixels)
+        return Picture(images.from_tensor(picture))
+    if isinstance(picture, str | Path):
+        return picture_files.read(picture, max_pixels)
+    if isinstance(picture, Picture):
+        return picture
+    raise InputError(
+        f"A picture is the name of a file, an array (H, W, 3), a tensor (1, 3, H, W) or a Picture, and this is a "
+        f"{type(picture).__name__}."
+    )
 
 
 def _setting(kernel: GivenKernel, convention: Convention) -> Setting:
@@ -392,6 +405,11 @@ def _setting(kernel: GivenKernel, convention: Convention) -> Setting:
         return kernel
     if isinstance(kernel, str | Path):
         return kernel_files.parse(str(kernel), convention, (ESTIMATE,))
+    if not isinstance(kernel, torch.Tensor | np.ndarray):
+        raise InputError(
+            f"A kernel is text such as '2.0,2.0,0', the name of a file, an array or a tensor, and this is a "
+            f"{type(kernel).__name__}."
+        )
     values = kernel.detach().cpu().numpy() if isinstance(kernel, torch.Tensor) else kernel
     notes: list[str] = []
     given = kernel_files.turned(kernel_files.normalise(values, notes=notes), convention)

@@ -181,7 +181,7 @@ def pretrain_fine() -> PretrainConfig:
 
 def pretrain_fine_threefold() -> PretrainConfig:
     """Return the settings of the unfolded network for scale 3, from the weights for photographs at scales 3 and 4."""
-    return replace(pretrain_fine(), scales=(3,), prior_high=7.5, batch=6, steps=5_000)
+    return replace(pretrain_fine(), scales=(3,), prior_high=7.5, batch=6, steps=6_000)
 
 
 def meta_train_cpu() -> MetaTrainConfig:

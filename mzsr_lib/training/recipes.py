@@ -159,7 +159,7 @@ _RECIPES = {
             Stage("photo-multi", presets.pretrain_photo_several()),
             Stage("fine", presets.pretrain_fine_threefold()),
         ),
-        "The shipped weights: those of photo-multi, then 95 minutes of one core in float32: see the model card.",
+        "The shipped weights: those of photo-multi, then 129 minutes of one core in float32: see the model card.",
     ),
     ("unfolded", "gpu"): Recipe((_GPU_KNOWN,), _NOT_RUN),
     ("unfolded-x4", "gpu"): Recipe(

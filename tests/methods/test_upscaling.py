@@ -2,6 +2,8 @@
 
 import itertools
 import re
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -9,14 +11,16 @@ import torch
 from helpers import close, picture
 
 import mzsr_lib
+from mzsr_lib.benchmark import datasets
 from mzsr_lib.files import InputError
 from mzsr_lib.imaging import estimation, images, kernel_files, kernels, picture_files
 from mzsr_lib.imaging.degradation import from_setting
 from mzsr_lib.imaging.picture_files import Picture
 from mzsr_lib.methods import registry, upscaling
+from mzsr_lib.runtime import generator_for
 
 AUTO = registry.Options(precision="auto")  # as the call has it
-LR = picture(46, 43)
+LR = datasets.example("chelsea")[..., 60:106, 180:223]  # random numbers would be taken for noise
 
 
 def test_a_tensor_becomes_what_the_method_makes_of_it():
@@ -170,3 +174,51 @@ def test_minutes_of_work_are_said_before(monkeypatch):
     for progress in (True, False):
         upscaling.upscale(picture(12, 15), method="bicubic", progress=progress, say=said.append)
     assert said == ["This takes about 2 minutes."]
+
+
+@pytest.mark.parametrize("method", ["mzsr:0", "mzsr-plus", "tikhonov", "blind"])
+def test_noise_that_a_method_is_not_told_is_said(method):
+    noisy = (LR + 0.06 * torch.randn(LR.shape, generator=generator_for("grain"))).clamp(0, 1)
+    for given, count in ((LR, 0), (noisy, 1)):
+        said = []
+        mzsr_lib.upscale(given, "g2.0d", method=method, device="cpu", say=said.append)
+        found = [sentence for sentence in said if "--method unfolded or photo" in sentence]
+        assert len(found) == count
+    mzsr_lib.upscale(noisy, method="bicubic", device="cpu")  # a warning would be an error
+
+
+@pytest.mark.parametrize(
+    ("given", "sentence"),
+    [
+        (torch.rand(3, 24, 24), r"the shape \(3, 24, 24\): a picture is \(1, 3, H, W\)"),
+        (torch.rand(2, 3, 24, 24), r"the shape \(2, 3, 24, 24\)"),
+        (torch.rand(1, 3, 0, 24), "H and W not 0"),
+        (torch.ones(1, 3, 24, 24, dtype=torch.long), "holds torch.int64"),
+        (torch.full((1, 3, 24, 24), torch.inf), "not finite"),
+        (255 * torch.ones(1, 3, 24, 24), r"values from 255 to 255: they must lie in \[0, 1\]"),
+    ],
+)
+def test_what_is_no_picture_is_refused_in_a_sentence(given, sentence):
+    with pytest.raises(InputError, match=sentence):
+        images.from_tensor(given)
+
+
+def test_arrays_are_looked_at_too():
+    for values in (np.full((24, 24), np.nan), np.zeros((0, 0, 3), np.float32)):
+        with pytest.raises(InputError, match=r"not finite|H and W not 0"):
+            mzsr_lib.upscale(values, method="bicubic", device="cpu")
+
+
+def test_what_is_neither_a_picture_nor_a_kernel_is_refused_in_a_sentence():
+    # In a process of its own, where no type checker comes first.
+    code = """
+import mzsr_lib, torch
+from mzsr_lib.files import InputError
+for given in (([1, 2], "g2.0d"), (None, "g2.0d"), (torch.rand(1, 3, 24, 24), (2.0, 2.0, 0.0))):
+    try:
+        mzsr_lib.upscale(*given, method="tikhonov", device="cpu")
+    except InputError as error:
+        print(error)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert re.findall("this is a ([a-zA-Z]+)", done.stdout) == ["list", "NoneType", "tuple"]
