@@ -208,7 +208,7 @@ WRONG = [
     ("upscale GIVEN/good.png sr.png --kernel g2.0d --scale 1", "mzsr enlarges, and at scale 1 there is a blur alone"),
     (
         "upscale GIVEN/good.png sr.png --method blind --scale 3",
-        "take another method (mzsr, mzsr-plus, photo, landweber",
+        "take another method (mzsr, mzsr-plus, unfolded, photo, landweber",
     ),
     ("upscale GIVEN/good.png GIVEN/even.png --kernel g2.0d", "is there already, and is not replaced unasked"),
     ("upscale GIVEN/good.png GIVEN/good.png --kernel g2.0d", "is the input itself"),
