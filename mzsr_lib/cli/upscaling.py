@@ -329,7 +329,7 @@ class Run:
             picture_files.check_output(target, picture, size, self._quality(job))
         for sentence in (*picture.notes, *(picture_files.lost(target, picture) if target != STREAM else ())):
             say(sentence)
-        larger = self.work(picture, self._saying(notes, job) if self.work.sees and not job.alone else say)
+        larger = self.work(picture, say, None if job.alone else self._saying(notes, job))
         self._write(job, target, larger)
         if sentence := self.work.off():
             say(sentence)

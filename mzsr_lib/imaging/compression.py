@@ -37,9 +37,9 @@ QUALITIES = range(10, 100)
 SMEARED, STRAY = 0.4, 0.02
 NEAR_ZERO = 3 * SMEARED  # grey levels; a smaller coefficient may be zero whatever the steps, and says nothing
 BINS, LARGEST = 8, 1024  # a grey level, in which coefficients are counted; and grey levels, up to which
-# Those of the lower frequencies, row + column: in the others hardly anything is left.
+# Numbers of the coefficients of lower frequencies, row + column: in the others hardly anything is left.
 LOW = torch.tensor([i for i in range(1, BLOCK**2) if i // BLOCK + i % BLOCK <= 5])
-STEPS_ASKED = torch.arange(1, 256, dtype=torch.float64)
+EVERY_STEP = torch.arange(1, 256, dtype=torch.float64)
 FEWEST, MOST = 16, 8192  # blocks that are looked at
 FEW_BLOCKS, FEW_STEPS = 200, 64  # of them and of steps, to find where they begin
 FEW = 0.05  # share of coefficients, below which their distribution is not trusted
@@ -81,22 +81,26 @@ def compression(image: Images) -> Compression | None:
     coefficients = _coefficients(image[..., top:, left:], MOST)
     if len(coefficients) < FEWEST:
         return None
-    counts = _counts(coefficients)
+    found = _table(_counts(coefficients))
+    return found and Compression(found[0], _disturbance(coefficients, found[1]))
+
+
+def _table(counts: Float[Tensor, "64 bins"]) -> tuple[int, Float[Tensor, "8 8"]] | None:
+    """Return the quality and the steps that explain the counts of coefficients, or None when none do.
+
+    They are one of libjpeg's tables, or, where that explains more, of each coefficient the step that suits it best.
+    """
     likelier, tables = counts @ _logarithms(0.5), torch.stack([steps(quality) for quality in QUALITIES]).flatten(1)
     by_quality = likelier.gather(1, tables.long().T - 1)[LOW].sum(0)
-    best = int(by_quality.argmax())
-    table, sure = tables[best], float(by_quality[best])
-    # Of each coefficient the step that suits it best; choosing one of so many costs their logarithm.
-    most, own = (counts @ _logarithms()).max(1)
-    spoken = most > math.log(len(STEPS_ASKED))
-    own = STEPS_ASKED[own]
-    by_itself = likelier.gather(1, own[:, None].long() - 1)[:, 0] - math.log(len(STEPS_ASKED))
+    best, sure = int(by_quality.argmax()), float(by_quality.max())
+    most, which = (counts @ _logarithms()).max(1)
+    price = math.log(len(EVERY_STEP))  # of choosing one of so many
+    spoken, own = most > price, EVERY_STEP[which]
+    by_itself = likelier.gather(1, which[:, None])[:, 0] - price
     if float(by_itself[LOW][spoken[LOW]].sum()) > max(sure, SURE):
-        best = int((tables / own).log().square()[:, spoken].mean(1).argmin())
-        table = torch.where(spoken, own, tables[best])
-    elif sure < SURE:
-        return None
-    return Compression(QUALITIES[best], _disturbance(coefficients, table.view(BLOCK, BLOCK)))
+        nearest = int((tables / own).log().square()[:, spoken].mean(1).argmin())
+        return QUALITIES[nearest], torch.where(spoken, own, tables[nearest]).view(BLOCK, BLOCK)
+    return (QUALITIES[best], tables[best].view(BLOCK, BLOCK)) if sure >= SURE else None
 
 
 def _corner(image: Images) -> tuple[int, int]:
@@ -141,7 +145,7 @@ def _logarithms(least: float = 0.0) -> Float[Tensor, "bins 255"]:
     are none.
     """
     found = torch.arange(LARGEST * BINS + 1, dtype=torch.float64)[:, None] / BINS
-    step = STEPS_ASKED
+    step = EVERY_STEP
     apart = found - (found / step).round() * step
     near = torch.exp(-((apart / SMEARED) ** 2) / 2) / (SMEARED * math.sqrt(2 * math.pi))
     speaks = (found > NEAR_ZERO) & (found > least * step) & (found < LARGEST) & (step > 1)

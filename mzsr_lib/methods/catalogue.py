@@ -4,7 +4,7 @@ Everything else that lists methods, the order of tables, titles, colours, help, 
 """
 
 import reprlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -70,7 +70,7 @@ class Entry:
     marker: str = "o"
 
     @property
-    def told(self) -> bool:
+    def told_kernel(self) -> bool:
         """Whether its network is told the kernel, which may then turn with the picture."""
         return self.takes in ("restored", "unfolded")
 
@@ -120,6 +120,11 @@ METHODS = tuple(name for name, entry in ENTRIES.items() if entry.kind != "printe
 AGREE = "+agree"
 
 
+def names(having: Callable[[Entry], object]) -> list[str]:
+    """Return the methods that can be built and have something, in the order of tables."""
+    return [name for name in METHODS if having(ENTRIES[name])]
+
+
 def entry_of(name: str) -> Entry:
     """Return what is known of a method that can be built.
 
@@ -162,8 +167,8 @@ class Choice:
         if not self.steps and entry.kind == "zero-shot":
             raise InputError(f"{entry.name} starts from random weights: give it steps, for instance {entry.updates}.")
         if self.agree and not entry.agrees:
-            able = ", ".join(name for name in METHODS if ENTRIES[name].agrees)
-            raise InputError(f"Agreement is an option of {able}, not of {entry.name}: leave it out.")
+            able = names(lambda other: other.agrees)
+            raise InputError(f"Agreement is an option of {', '.join(able)}, not of {entry.name}: leave it out.")
 
     def __str__(self) -> str:
         """Return the text that `parse` reads."""

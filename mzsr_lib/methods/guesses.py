@@ -11,6 +11,7 @@ from mzsr_lib.imaging.cameras import LARGEST_DOUBT, positive
 from mzsr_lib.imaging.compression import compression
 from mzsr_lib.imaging.degradation import Degradation
 from mzsr_lib.imaging.kernels import gaussian_kernel, moments, of_symmetric, resampled
+from mzsr_lib.methods import catalogue
 from mzsr_lib.models import weights
 from mzsr_lib.models.estimator import FINE, Estimator, Finding, look
 from mzsr_lib.shapes import Covariances, Images
@@ -94,25 +95,26 @@ def noise(lr: Images) -> tuple[float, list[str]]:
 
     What is hardly any, or cannot be found because the picture is too small, is none.
     """
-    if min(lr.shape[-2:]) < estimation.LEAST_SIDE:
-        return 0.0, []
-    found = guess(lr, ESTIMATED_AT)
-    if found.finding.noise * 255 < CLEAN:
+    found = _disturbed(lr, CLEAN)
+    if found is None:
         return 0.0, []
     return found.finding.noise, [f"The picture has {found.disturbances}, which are told to the network (--noise)."]
 
 
-def not_told(lr: Images, method: str, able: str) -> list[str]:
-    """Return what a user should read of a picture that is too noisy for a method which is told no noise: often nothing.
-
-    `able` names the methods that are told it.
-    """
-    if min(lr.shape[-2:]) < estimation.LEAST_SIDE:
-        return []
-    found = guess(lr, ESTIMATED_AT)
-    if found.finding.noise * 255 < DISTURBED:
+def not_told(lr: Images, method: str) -> list[str]:
+    """Return what a user should read of a picture that is too noisy for a method that is told no noise."""
+    found, able = _disturbed(lr, DISTURBED), " or ".join(catalogue.names(lambda entry: entry.told_noise))
+    if found is None:
         return []
     return [f"The picture has {found.disturbances}, which {method} sharpens with the rest: --method {able} does not."]
+
+
+def _disturbed(lr: Images, least: float) -> Guess | None:
+    """Return what was found in a picture with disturbances of so many grey levels; None if it has fewer, or is tiny."""
+    if min(lr.shape[-2:]) < estimation.LEAST_SIDE:
+        return None
+    found = guess(lr, ESTIMATED_AT)
+    return found if found.finding.noise * 255 >= least else None
 
 
 def reconciled(told: Degradation, found: Guess) -> tuple[Degradation, str]:

@@ -295,8 +295,8 @@ def build(method: str | Choice, options: Options | None = None) -> Method:
         method.
     """
     choice, options = method if isinstance(method, Choice) else catalogue.parse(method), options or Options()
-    if options.ensemble and not entry_of(choice.method).told:
-        able = ", ".join(name for name in METHODS if ENTRIES[name].told)
+    if options.ensemble and not entry_of(choice.method).told_kernel:
+        able = ", ".join(catalogue.names(lambda entry: entry.told_kernel))
         raise InputError(f"An ensemble is an option of {able}, not of {choice.method}: leave it out.")
     made = MAKERS[entry_of(choice.method).kind](choice, options)
     return replace(made, steps=choice.steps, agree=choice.agree, options=options)
@@ -345,7 +345,7 @@ def build_all(
     options = options or Options()
     weighted = list(dict.fromkeys(choice.method for choice in chosen if entry_of(choice.method).takes))
     if options.weights is not None and len(weighted) != 1:
-        found, able = " and ".join(weighted) or "none", ", ".join(name for name in METHODS if ENTRIES[name].takes)
+        found, able = " and ".join(weighted) or "none", ", ".join(catalogue.names(lambda entry: entry.takes))
         raise InputError(f"Weights are for one method ({able}), and here is {found}: take them one by one.")
     made: dict[str, Method] = {}
     reasons: dict[str, str] = {}

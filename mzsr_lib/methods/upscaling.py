@@ -200,67 +200,63 @@ class Upscaling:
         if self.noise is not None and not 0 <= self.noise <= 255:
             raise InputError(f"The noise is {self.noise:g}: it must be from 0 to 255 grey levels.")
         if self.noise is not None and not self.told_noise:
-            raise InputError(f"{entry.name} is told no noise: take --method {self._able()}, or leave the noise out.")
+            able = " or ".join(catalogue.names(lambda other: other.told_noise))
+            raise InputError(f"{entry.name} is told no noise: take --method {able}, or leave the noise out.")
         if _is_estimate(self.kernel):
             check_estimable(self.options.scale, self.mode, self.rough)
         with tiling.planned(self.tile):
             self.method = registry.build(self.choice, self.options)
         self.setting = None if _is_estimate(self.kernel) else _setting(self.kernel, self.convention)
 
-    def __call__(self, given: Picture, say: Callable[[str], None]) -> Picture:
-        """Return the larger picture."""
+    def __call__(
+        self, given: Picture, say: Callable[[str], None], say_of_it: Callable[[str], None] | None = None
+    ) -> Picture:
+        """Return the larger picture; `say_of_it` hears what was found in this picture, and `say` what holds for all."""
         self.final_size(given)
-        degradation, sentences = self._told(given)
+        degradation, same, seen = self._told(given)
         degradation = degradation.to(self.options.device)
         self._check_learnable(given, degradation)
-        for sentence in sentences:
+        for sentence in same:
             say(sentence)
+        for sentence in seen:
+            (say_of_it or say)(sentence)
         with torch.no_grad(), tiling.planned(self.tile, self._watch if self.options.progress else None):
             if self.options.progress and (seconds := self.expected(given, degradation)) > LONG:
                 say(f"This takes about {seconds / 60:.0f} minutes.")
             result = picture_files.upscale(given, self.method, degradation, self.method.enlarge)
             return self._placed(result, degradation)
 
-    @property
-    def sees(self) -> bool:
-        """Whether what it says of a picture is found in the picture, and not the same for all."""
-        return _is_estimate(self.kernel) or self.told_noise
-
-    def _told(self, given: Picture) -> tuple[Degradation, list[str]]:
-        """Return what the method is told of a picture, and what a user should read of it."""
-        scale, sentences = self.options.scale, []
+    def _told(self, given: Picture) -> tuple[Degradation, list[str], list[str]]:
+        """Return what the method is told of a picture, and what a user should read of all pictures, and of this one."""
+        scale, same, seen = self.options.scale, [], []
         if self.rough:
             degradation = None if self.setting is None else from_setting(self.setting, scale, self.mode)
             if degradation and min(given.image.shape[-2:]) < estimation.LEAST_SIDE:
-                return replace(degradation, noise=(self.noise or 0) / 255), sentences  # nothing to be found there
+                return replace(degradation, noise=(self.noise or 0) / 255), same, seen  # nothing to be found there
             found = guesses.guess(given.image, scale)
             if self.noise is not None:
                 found = replace(found, finding=found.finding._replace(noise=self.noise / 255))
             told = guesses.reconciled(degradation, found) if degradation else (found.degradation, found.sentence)
-            return replace(told[0], noise=found.finding.noise), [told[1]]
+            return replace(told[0], noise=found.finding.noise), same, [told[1]]
         entry = catalogue.entry_of(self.choice.method)
         agree = "" if self.choice.agree or not entry.agrees else " --no-agree"
-        setting = self.setting or estimated(given, scale, self.mode, sentences.append, agree)
+        setting = self.setting or estimated(given, scale, self.mode, seen.append, agree)
         degradation = from_setting(setting, scale, self.mode)
         if self.kernel is not None:
             doubted = registry.doubt(self.method, degradation) or doubt(self.kernel, self.choice.method)
-            sentences += remarks(setting, degradation) + ([doubted] if doubted else [])
+            of_kernel = seen if self.setting is None else same
+            of_kernel += remarks(setting, degradation) + ([doubted] if doubted else [])
             if self.choice.agree and not entry.needs_kernel:
-                sentences.append(
+                same.append(
                     f"The method {entry.name} takes no kernel: yours serves the agreement at the end alone (--no-agree "
                     "leaves that out)."
                 )
         if self.told_noise:
             noise, found = (self.noise / 255, []) if self.noise is not None else guesses.noise(given.image)
-            return replace(degradation, noise=noise), sentences + found
+            return replace(degradation, noise=noise), same, seen + found
         if self.kernel is not None and (entry.needs_kernel or entry.prior or self.choice.agree):
-            sentences += guesses.not_told(given.image, self.choice.method, self._able())
-        return degradation, sentences
-
-    @staticmethod
-    def _able() -> str:
-        """Return the methods that are told the noise, for a sentence."""
-        return " or ".join(name for name in catalogue.METHODS if catalogue.ENTRIES[name].told_noise)
+            seen += guesses.not_told(given.image, self.choice.method)
+        return degradation, same, seen
 
     def final_size(self, given: Picture) -> tuple[int, int]:
         """Return height and width of the result of a picture; raise `InputError` when they cannot be."""

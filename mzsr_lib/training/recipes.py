@@ -96,6 +96,11 @@ _FIRST = Stage("pretrain", presets.pretrain_cpu())
 _GPU_FIRST = Stage("pretrain", _gpu_pretrain(presets.pretrain_cpu(), 32, 96))
 _GPU_PLUS = Stage("plus", _gpu_pretrain(presets.pretrain_plus(), 16, 128))
 _GPU_KNOWN = Stage("known", _gpu_pretrain(presets.pretrain_known(), 32, 128))
+_PHOTO = Stage("photo", presets.pretrain_photo())
+_PHOTO_SEVERAL = Stage("photo-multi", presets.pretrain_photo_several())
+_KNOWN = Stage("known", presets.pretrain_known())
+_GPU_PHOTO = Stage("photo", _gpu_pretrain(presets.pretrain_photo(), 32, 128))
+_GPU_PHOTO_SEVERAL = Stage("photo-multi", _gpu_pretrain(presets.pretrain_photo_several(), 32, 192))
 _GPU_META = MetaTrainConfig(decay="cosine", ema=0.999, warm_up=100)
 _NOT_RUN = "Not measured: nobody has run it yet."
 _MZSR = (
@@ -130,11 +135,11 @@ _RECIPES = {
         inputs.Restored(mu=5e-4, next_mu=1e-3, passes=2, final_mu=3e-3),
     ),
     ("photo", "cpu"): Recipe(
-        (Stage("photo", presets.pretrain_photo()),),
+        (_PHOTO,),
         "The shipped weights were trained in four parts, two and a half hours of one core in all: see the model card.",
     ),
     ("photo-multi", "cpu"): Recipe(
-        (Stage("photo", presets.pretrain_photo()), Stage("photo-multi", presets.pretrain_photo_several())),
+        (_PHOTO, _PHOTO_SEVERAL),
         "The shipped weights: those for scale 2, then 80 minutes of half a core: see the model card.",
     ),
     ("estimator", "cpu"): Recipe(
@@ -142,21 +147,21 @@ _RECIPES = {
         "The shipped weights: an hour of one core that multiplies bfloat16.",
     ),
     ("unfolded", "cpu"): Recipe(
-        (Stage("photo", presets.pretrain_photo()), Stage("known", presets.pretrain_known())),
+        (_PHOTO, _KNOWN),
         "The shipped weights: 76 and 255 minutes of one core, in more parts: see the model card.",
     ),
     ("unfolded-x4", "cpu"): Recipe(
         (
-            Stage("photo", presets.pretrain_photo()),
-            Stage("known", presets.pretrain_known()),
+            _PHOTO,
+            _KNOWN,
             Stage("fine", presets.pretrain_fine()),
         ),
         "The shipped weights: those for scale 2, then about 80 minutes of one core: see the model card.",
     ),
     ("unfolded-x3", "cpu"): Recipe(
         (
-            Stage("photo", presets.pretrain_photo()),
-            Stage("photo-multi", presets.pretrain_photo_several()),
+            _PHOTO,
+            _PHOTO_SEVERAL,
             Stage("fine", presets.pretrain_fine_threefold()),
         ),
         "The shipped weights: those of photo-multi, then 129 minutes of one core in float32: see the model card.",
@@ -167,17 +172,17 @@ _RECIPES = {
     ),
     ("unfolded-x3", "gpu"): Recipe(
         (
-            Stage("photo", _gpu_pretrain(presets.pretrain_photo(), 32, 128)),
-            Stage("photo-multi", _gpu_pretrain(presets.pretrain_photo_several(), 32, 192)),
+            _GPU_PHOTO,
+            _GPU_PHOTO_SEVERAL,
             Stage("fine", _gpu_pretrain(presets.pretrain_fine_threefold(), 32, 192)),
         ),
         _NOT_RUN,
     ),
-    ("photo", "gpu"): Recipe((Stage("photo", _gpu_pretrain(presets.pretrain_photo(), 32, 128)),), _NOT_RUN),
+    ("photo", "gpu"): Recipe((_GPU_PHOTO,), _NOT_RUN),
     ("photo-multi", "gpu"): Recipe(
         (
-            Stage("photo", _gpu_pretrain(presets.pretrain_photo(), 32, 128)),
-            Stage("photo-multi", _gpu_pretrain(presets.pretrain_photo_several(), 32, 192)),
+            _GPU_PHOTO,
+            _GPU_PHOTO_SEVERAL,
         ),
         _NOT_RUN,
     ),

@@ -15,6 +15,7 @@ import torch
 from helpers import ROOT, close, picture
 from PIL import Image
 
+from mzsr_lib.benchmark import datasets
 from mzsr_lib.cli import main
 from mzsr_lib.imaging import picture_files
 
@@ -66,6 +67,17 @@ def test_a_folder_of_twenty_files_is_done_in_one_call_and_the_broken_one_is_name
     names = {path.name for path in Path("in").iterdir()}
     assert {path.name for path in Path("out").iterdir()} == names - {"broken.png"}
     assert picture_files.read("out/deep.tif").depth == 16 and picture_files.read("out/clear.webp").alpha is not None
+
+
+def test_what_is_found_in_a_picture_has_its_name_and_what_holds_for_all_is_said_once(run):
+    clean = datasets.example("chelsea")[..., 60:106, 180:223]
+    for name, image in (("a", clean), ("b", picture(46, 43)), ("c", clean)):
+        picture_files.save(f"in/{name}.png", image)
+    code, out, err = run("in --output out --kernel 30,30,0 --method mzsr --steps 0")
+    assert code == 0 and out.count(" px\n") == 3
+    noisy = [line for line in err.splitlines() if "disturbances" in line]
+    assert len(noisy) == 1 and noisy[0].startswith("in/b.png: The picture has disturbances of ")
+    assert err.count("outside the training prior") == 1 and err.count("--register input") == 1
 
 
 def test_folders_within_a_folder_are_left_out_and_that_is_said(run):
