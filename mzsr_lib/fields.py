@@ -46,6 +46,7 @@ Positive = Annotated[float, Range(0, without=0)]
 NotNegative = Annotated[float, Range(0)]
 Share = Annotated[float, Range(0, 1)]
 Scale = Annotated[int, Range(2, 4)]
+GreyLevels = Annotated[float, Range(0, 255)]
 
 LARGEST = sys.float_info.max
 _NAMES = {
@@ -59,11 +60,16 @@ _NAMES = {
 
 
 def check(settings: Any) -> None:
-    """Raise `InputError` when a field of a dataclass is not what its type and its range say."""
+    """Raise `InputError` when a field that a dataclass is given is not what its type and its range say."""
     hints = get_type_hints(type(settings), include_extras=True)
-    for field in fields(settings):
+    for field in filter(lambda one: one.init, fields(settings)):
         name = field.name.replace("_", " ") if get_origin(hints[field.name]) is Literal else field.name
-        _raise(problem(getattr(settings, field.name), hints[field.name], name))
+        require(getattr(settings, field.name), hints[field.name], name)
+
+
+def require(value: Any, hint: Any, name: str) -> None:
+    """Raise `InputError` when a value is not what the type `hint` says; see `problem`."""
+    _raise(problem(value, hint, name))
 
 
 def check_call(function: Callable, arguments: Any, name: str, whole: bool = False) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from tyro.conf import Positional
 
+from mzsr_lib import fields
 from mzsr_lib.cli.targets import MOST, MaxPixels, Overwrite, arg, writable
 from mzsr_lib.methods import catalogue
 
@@ -77,9 +78,7 @@ def degrade(
     kernel_convention: Convention = "correlate",
     scale: Scale = 2,
     mode: Mode = None,
-    noise: Annotated[
-        float, arg(help="Standard deviation of white Gaussian noise; 1.0 is the range from black to white.")
-    ] = 0.0,
+    noise: Annotated[float, arg(help="Standard deviation of white Gaussian noise, in grey levels of 255.")] = 0.0,
     overwrite: Overwrite = False,
     max_pixels: MaxPixels = MOST,
     seed: Seed = 0,
@@ -94,9 +93,10 @@ def degrade(
     from mzsr_lib.imaging.degradation import from_setting, remarks
 
     writable(str(lr), str(hr), overwrite)
+    fields.require(noise, fields.GreyLevels, "noise")
     where = runtime.pick_device(device)
     setting = kernel_files.parse(kernel, kernel_convention)
-    degradation = from_setting(setting, scale, mode, noise).to(where)
+    degradation = from_setting(setting, scale, mode, noise / 255).to(where)
     picture, cut = picture_files.crop(picture_files.read(hr, max_pixels), scale)
     degradation.check(picture.image)
     picture_files.check_output(lr, picture)

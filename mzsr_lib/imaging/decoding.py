@@ -117,7 +117,9 @@ def decode(source: str | Path | BytesIO, max_pixels: int = MAX_PIXELS) -> Decode
         raise InputError(f"{name} is not a picture that can be read: give one of {', '.join(FORMATS)}.") from None
     except Exception as error:  # every decoder has its own kinds; a user needs only the sentence
         reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise InputError(f"The picture {name} cannot be read ({reason}).") from None
+        raise InputError(
+            f"The picture {name} cannot be read ({reason}): if it is damaged or cut short, copy or download it again."
+        ) from None
 
 
 def _open(source: str | Path | BytesIO) -> ImageFile.ImageFile:
@@ -209,8 +211,7 @@ def _check(opened: Image.Image, name: str, max_pixels: int) -> None:
 
 def check_pixels(what: str, width: int, height: int, most: int) -> None:
     """Raise `InputError` when a picture has more pixels than are allowed, or the limit is none."""
-    if found := fields.problem(most, fields.Count, "max-pixels"):
-        raise InputError(found)
+    fields.require(most, fields.Count, "max-pixels")
     if width * height > most:
         raise InputError(
             f"{what} has {width} x {height} px, {width * height:,} in all, more than the {most:,} that are "

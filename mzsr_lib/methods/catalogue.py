@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from mzsr_lib import fields
 from mzsr_lib.files import InputError
 
 INK = "#222222"
@@ -153,6 +154,7 @@ class Choice:
     agree: bool = False
 
     def __post_init__(self):
+        fields.check(self)
         entry = entry_of(self.method)
         if self.steps < 0:
             raise InputError(f"The number of steps is {self.steps}: it cannot be negative.")

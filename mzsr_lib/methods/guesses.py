@@ -43,11 +43,18 @@ class Guess:
         Of the enlargement.
     quality
         Of the JPEG that the picture once was, see `compression.compression`; None when it seems to have been none.
+    noise_is_told
+        Whether the noise is what somebody said, and not what was found.
     """
 
     finding: Finding
     scale: int
     quality: int | None = None
+    noise_is_told: bool = False
+
+    def told(self, noise: float) -> "Guess":
+        """Return the same with the noise, in [0, 1], that somebody said."""
+        return replace(self, finding=self.finding._replace(noise=noise), quality=None, noise_is_told=True)
 
     @property
     def trusted(self) -> bool:
@@ -74,19 +81,22 @@ class Guess:
     @property
     def disturbances(self) -> str:
         """How strong the noise is, in words, and that of a JPEG."""
+        level = f"{self.finding.noise * 255:.1f} grey levels"
+        if self.noise_is_told:
+            return f"noise of {level}, as you say"
         once = f" (it was a JPEG of quality {self.quality})" if self.quality is not None else ""
-        return f"disturbances of {self.finding.noise * 255:.1f} grey levels{once}"
+        return f"disturbances of {level}{once}"
 
     @property
     def sentence(self) -> str:
-        """What was found, in one sentence."""
+        """What was found, and what to write for the same."""
         if not self.trusted:
             return f"How the picture is blurred cannot be told from it, so none is undone; it has {self.disturbances}."
         blur = estimation.Estimate.of(self.covariance)
         return (
             f"The picture seems blurred by {blur.lambda1**0.5:.1f} x {blur.lambda2**0.5:.1f} px of the result "
-            f"(standard deviations, give or take {100 * self.finding.width_spread:.0f} %; as a Gaussian, in variances, "
-            f"--method photo --kernel {blur.text} --mode bicubic), and has {self.disturbances}."
+            f"(standard deviations, give or take {100 * self.finding.width_spread:.0f} %), and has {self.disturbances}. "
+            f"That blur as a Gaussian: --method photo --kernel {blur.text} --mode bicubic."
         )
 
 

@@ -291,13 +291,16 @@ def build(method: str | Choice, options: Options | None = None) -> Method:
     Raises
     ------
     InputError
-        If the method cannot be, the weights have another scale or input, or an ensemble is asked of another
-        method.
+        If the method cannot be, the weights have another scale or input, or weights or an ensemble are given to a
+        method that has none.
     """
     choice, options = method if isinstance(method, Choice) else catalogue.parse(method), options or Options()
     if options.ensemble and not entry_of(choice.method).told_kernel:
         able = ", ".join(catalogue.names(lambda entry: entry.told_kernel))
         raise InputError(f"An ensemble is an option of {able}, not of {choice.method}: leave it out.")
+    if options.weights is not None and not entry_of(choice.method).takes:
+        able = ", ".join(catalogue.names(lambda entry: entry.takes))
+        raise InputError(f"Weights are for {able}, and {choice.method} has none: leave them out, or name the method.")
     made = MAKERS[entry_of(choice.method).kind](choice, options)
     return replace(made, steps=choice.steps, agree=choice.agree, options=options)
 

@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
+from mzsr_lib import fields
 from mzsr_lib.files import InputError
 from mzsr_lib.imaging import (
     estimation,
@@ -137,7 +138,7 @@ def upscale(
 
     Examples
     --------
-    >>> upscale(torch.rand(1, 3, 48, 40), "g2.0d", method="bicubic").shape
+    >>> upscale(torch.rand(1, 3, 48, 40), method="bicubic").shape
     torch.Size([1, 3, 96, 80])
     """
     given = _read(picture, max_pixels)
@@ -184,21 +185,20 @@ class Upscaling:
     tile: int | None = None
     max_pixels: int = MAX_PIXELS
     convention: Convention = "correlate"
-    noise: float | None = None
+    noise: fields.GreyLevels | None = None
     method: Method = field(init=False)
     setting: Setting | None = field(init=False)
     rough: bool = field(init=False)
     told_noise: bool = field(init=False)
 
     def __post_init__(self):
+        fields.check(self)
         if self.size is not None:
             _sides(self.size)
         entry = catalogue.entry_of(self.choice.method)
         self.rough, self.told_noise = entry.rough, entry.told_noise
         if self.rough and self.kernel is None:
             self.kernel = ESTIMATE
-        if self.noise is not None and not 0 <= self.noise <= 255:
-            raise InputError(f"The noise is {self.noise:g}: it must be from 0 to 255 grey levels.")
         if self.noise is not None and not self.told_noise:
             able = " or ".join(catalogue.names(lambda other: other.told_noise))
             raise InputError(f"{entry.name} is told no noise: take --method {able}, or leave the noise out.")
@@ -222,7 +222,7 @@ class Upscaling:
             (say_of_it or say)(sentence)
         with torch.no_grad(), tiling.planned(self.tile, self._watch if self.options.progress else None):
             if self.options.progress and (seconds := self.expected(given, degradation)) > LONG:
-                say(f"This takes about {seconds / 60:.0f} minutes.")
+                say(f"This takes about {_duration(seconds)}.")
             result = picture_files.upscale(given, self.method, degradation, self.method.enlarge)
             return self._placed(result, degradation)
 
@@ -235,7 +235,7 @@ class Upscaling:
                 return replace(degradation, noise=(self.noise or 0) / 255), same, seen  # nothing to be found there
             found = guesses.guess(given.image, scale)
             if self.noise is not None:
-                found = replace(found, finding=found.finding._replace(noise=self.noise / 255))
+                found = found.told(self.noise / 255)
             told = guesses.reconciled(degradation, found) if degradation else (found.degradation, found.sentence)
             return replace(told[0], noise=found.finding.noise), same, [told[1]]
         entry = catalogue.entry_of(self.choice.method)
@@ -246,6 +246,8 @@ class Upscaling:
             doubted = registry.doubt(self.method, degradation) or doubt(self.kernel, self.choice.method)
             of_kernel = seen if self.setting is None else same
             of_kernel += remarks(setting, degradation) + ([doubted] if doubted else [])
+            if self.setting is not None and entry.centred and not self.choice.agree and setting.kernel.numel() > 1:
+                same.append(f"The method {entry.name} takes no kernel: yours is not used.")
             if self.choice.agree and not entry.needs_kernel:
                 same.append(
                     f"The method {entry.name} takes no kernel: yours serves the agreement at the end alone (--no-agree "
@@ -373,6 +375,13 @@ def _sides(size: str) -> tuple[int | None, int | None]:
         raise InputError(f"The size is '{size}': write for instance 1920x1080, 1920x or x1080.")
     across, down = (int(side) if side else None for side in found.groups())
     return across, down
+
+
+def _duration(seconds: float) -> str:
+    """Return a time of more than a minute in words, in the largest unit of which it has two."""
+    units = {"days": 86_400, "hours": 3_600, "minutes": 60}
+    unit = next((name for name, size in units.items() if seconds >= 2 * size), "minutes")
+    return f"{seconds / units[unit]:.0f} {unit}"
 
 
 def _is_estimate(kernel: object) -> bool:

@@ -7,7 +7,7 @@ from typing import Annotated
 import torch
 from torch.nn import functional as F
 
-from mzsr_lib.fields import Count, NotNegative, Positive, Range, Share
+from mzsr_lib.fields import Count, GreyLevels, NotNegative, Positive, Range, Share
 from mzsr_lib.files import InputError
 from mzsr_lib.imaging.blurs import AnyShape
 from mzsr_lib.imaging.cameras import PhotographPrior
@@ -55,7 +55,7 @@ class PretrainConfig(TrainConfig):
     network: Mapping[str, int | str] = field(default_factory=lambda: {"channels": 64, "layers": 8})
     shapes_share: Share = 0.0
     largest: Annotated[float, Range(0.5, 20)] = 3.0
-    noise: Annotated[float, Range(0, 255)] = 0.0
+    noise: GreyLevels = 0.0
     photographs: bool = False
 
     def __post_init__(self):

@@ -125,6 +125,13 @@ def test_what_is_no_gaussian_and_what_is_hardly_a_blur_is_told_as_it_is():
         assert kept is given and sentence.startswith("The picture has")
 
 
+def test_noise_that_is_told_is_not_said_to_be_found(shipped):
+    said = []
+    mzsr_lib.upscale(LR, noise=7.0, device="cpu", say=said.append)
+    mzsr_lib.upscale(LR, "g2.0d", method="photo", noise=7.0, device="cpu", say=said.append)
+    assert all("noise of 7.0 grey levels, as you say" in sentence for sentence in said) and len(said) == 2
+
+
 def test_a_kernel_and_a_noise_that_are_told_serve_pictures_in_which_nothing_can_be_found(shipped):
     small, said = picture(20, 40), []
     quiet, loud = (
@@ -157,8 +164,8 @@ def test_beside_a_known_kernel_noise_is_told_when_there_is_some(shipped, monkeyp
     [
         (picture(20, 40), {}, "40 x 20 px, and how it is blurred can be found only from 24"),
         (LR, {"scale": 3}, "No weights for photo at scale 3"),
-        (LR, {"noise": -1.0}, "from 0 to 255 grey levels"),
-        (LR, {"noise": 300.0}, "from 0 to 255 grey levels"),
+        (LR, {"noise": -1.0}, "a number from 0 to 255"),
+        (LR, {"noise": 300.0}, "a number from 0 to 255"),
         (LR, {"noise": 3.0, "kernel": "g2.0d", "method": "bicubic"}, "take --method unfolded or photo"),
     ],
 )

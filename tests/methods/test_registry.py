@@ -178,6 +178,7 @@ def test_the_updates_that_zssr_takes_can_be_seen(monkeypatch):
         ("best", {}, "no method 'best'"),
         ("mzsr", {"weights": "no-such"}, "no weights 'no-such'"),
         ("mzsr", {"scale": 5}, "scale is 5"),
+        ("bicubic", {"weights": "mzsr-x2"}, "Weights are for pretrained, .*, and bicubic has none"),
         ("mzsr", {"ensemble": True}, "An ensemble is an option of mzsr-plus, unfolded, photo, not of mzsr"),
     ],
 )

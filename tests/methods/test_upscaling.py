@@ -67,7 +67,7 @@ def test_an_array_comes_back_as_an_array_of_its_kind(kind, grey):
 def test_a_file_keeps_its_transparency(tmp_path):
     picture_files.save(tmp_path / "a.png", LR, alpha=LR[:, :1])
     for given in (str(tmp_path / "a.png"), tmp_path / "a.png", picture_files.read(tmp_path / "a.png")):
-        found = mzsr_lib.upscale(given, "g2.0d", scale=3, method="bicubic", device="cpu")
+        found = mzsr_lib.upscale(given, scale=3, method="bicubic", device="cpu")
         assert isinstance(found, Picture) and found.image.shape == (1, 3, 138, 129)
         assert found.alpha.shape == (1, 1, 138, 129)
 
@@ -168,12 +168,23 @@ def test_the_time_that_is_foretold_is_that_of_all_pixels_and_updates(monkeypatch
     assert 0 <= zssr[0] - updates - 4e-6 * side**2 < 0.02 * (side / 96) ** 2
 
 
-def test_minutes_of_work_are_said_before(monkeypatch):
+@pytest.mark.parametrize(
+    ("seconds", "words"), [(65, "1 minutes"), (150, "2 minutes"), (3 * 3600, "3 hours"), (250 * 3600, "10 days")]
+)
+def test_minutes_of_work_are_said_before(monkeypatch, seconds, words):
     said = []
-    monkeypatch.setattr(upscaling.Upscaling, "expected", lambda self, given, degradation: 150)
+    monkeypatch.setattr(upscaling.Upscaling, "expected", lambda self, given, degradation: seconds)
     for progress in (True, False):
         upscaling.upscale(picture(12, 15), method="bicubic", progress=progress, say=said.append)
-    assert said == ["This takes about 2 minutes."]
+    assert said == [f"This takes about {words}."]
+
+
+@pytest.mark.parametrize(("method", "used"), [("bicubic", False), ("pretrained", False), ("blind", True)])
+def test_a_kernel_that_serves_nothing_is_said(method, used):
+    said = []
+    found = upscaling.upscale(picture(24, 26), "g2.0d", method=method, agree=False, say=said.append)
+    assert ("yours is not used" in " ".join(said)) != used
+    close(found, upscaling.upscale(picture(24, 26), method=method, say=said.append), 0)
 
 
 @pytest.mark.parametrize("method", ["mzsr:0", "mzsr-plus", "tikhonov", "blind"])
@@ -214,11 +225,19 @@ def test_what_is_neither_a_picture_nor_a_kernel_is_refused_in_a_sentence():
     code = """
 import mzsr_lib, torch
 from mzsr_lib.files import InputError
-for given in (([1, 2], "g2.0d"), (None, "g2.0d"), (torch.rand(1, 3, 24, 24), (2.0, 2.0, 0.0))):
+lr = torch.rand(1, 3, 24, 24)
+for given in (([1, 2], "g2.0d"), (None, "g2.0d"), (lr, (2.0, 2.0, 0.0))):
     try:
         mzsr_lib.upscale(*given, method="tikhonov", device="cpu")
+    except InputError as error:
+        print(error)
+for words in ({"steps": "ten"}, {"noise": "little"}, {"tile": "small"}, {"register": "mine"}, {"convention": "ours"}):
+    try:
+        mzsr_lib.upscale(lr, "g2.0d", device="cpu", **words)
     except InputError as error:
         print(error)
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert re.findall("this is a ([a-zA-Z]+)", done.stdout) == ["list", "NoneType", "tuple"]
+    for name in ("steps is 'ten'", "noise is 'little'", "tile is 'small'", "no register 'mine'", "no convention 'ours'"):
+        assert name in done.stdout
