@@ -26,8 +26,8 @@ def rows_of(variant: str, last: dict[int, float], pictures: str = "held-out", up
 
 
 BASE = rows_of("base", {0: 30.0, 1: 31.0, 2: 32.0})
-WORSE = rows_of("random", {2: 31.1, 0: 29.0, 1: 29.9})  # not in the order of the base
-SAME = rows_of("one-step", {0: 30.5, 1: 30.5, 2: 32.2}, updates=50)
+WORSE = rows_of("random-start", {2: 31.1, 0: 29.0, 1: 29.9})  # not in the order of the base
+SAME = rows_of("rates", {0: 30.5, 1: 30.5, 2: 32.2}, updates=50)
 ROWS = [*SAME, *WORSE, *BASE]
 
 
@@ -50,7 +50,7 @@ def test_equal_runs_leave_no_doubt_and_one_run_leaves_all():
 
 def test_differences_are_taken_between_runs_of_the_same_seed():
     # The seeds differ by 1 dB, the variant from the base by 1, 1.1 and 0.9: pairs see it, two means would not.
-    found = ablations.against(ROWS, "random")
+    found = ablations.against(ROWS, "random-start")
     assert found.mean == pytest.approx(-1.0)
     assert found.half == pytest.approx(4.3027 * 0.1 / math.sqrt(3), abs=1e-4)
     assert found.clear
@@ -58,10 +58,10 @@ def test_differences_are_taken_between_runs_of_the_same_seed():
 
 
 def test_a_seed_without_its_pair_is_left_out():
-    rows = [*BASE, *rows_of("random", {1: 30.0, 2: 31.0, 7: 99.0})]
-    assert ablations.against(rows, "random") == ablations.Estimate(-1.0, 0.0)
+    rows = [*BASE, *rows_of("random-start", {1: 30.0, 2: 31.0, 7: 99.0})]
+    assert ablations.against(rows, "random-start") == ablations.Estimate(-1.0, 0.0)
     with pytest.raises(InputError, match="no seed in common"):
-        ablations.against([*BASE, *rows_of("random", {7: 99.0})], "random")
+        ablations.against([*BASE, *rows_of("random-start", {7: 99.0})], "random-start")
 
 
 def test_the_sets_of_photographs_are_kept_apart():
@@ -71,8 +71,8 @@ def test_the_sets_of_photographs_are_kept_apart():
 
 
 def test_what_is_missing_or_twice_there_is_named():
-    with pytest.raises(InputError, match="'uniform'"):
-        ablations.psnr(ROWS, "uniform", 10)
+    with pytest.raises(InputError, match="'last'"):
+        ablations.psnr(ROWS, "last", 10)
     with pytest.raises(InputError, match="6 results of 'base' for 3 seeds"):
         ablations.psnr([*BASE, *BASE], "base", 10)
     with pytest.raises(InputError, match="choose 0, 1 or 10"):
@@ -84,29 +84,29 @@ def test_what_is_missing_or_twice_there_is_named():
 def test_the_table_says_what_the_intervals_carry():
     lines = ablations.table(ROWS).splitlines()
     assert len(lines) == 2 + 3
-    base, random, one_step = ([cell.strip() for cell in line.strip("|").split("|")] for line in lines[2:])
+    base, rates, random = ([cell.strip() for cell in line.strip("|").split("|")] for line in lines[2:])
     assert base[0].startswith("base: ")
     assert base[1:] == ["40", "29.00 ± 2.48", "30.00 ± 2.48", "31.00 ± 2.48", ""]
     assert random[-1] == "-1.00 ± 0.25"
-    assert one_step[:2] == ["inner steps: 1", "50"]
-    assert one_step[-1] == "+0.07 ± 1.27 (interval holds 0)"
+    assert rates[:2] == ["inner step: rates alone are learned", "50"]
+    assert rates[-1] == "+0.07 ± 1.27 (interval holds 0)"
 
 
 def test_the_table_of_one_question_holds_the_base_and_its_answers():
-    assert ablations.variants(ROWS) == ["base", "random", "one-step"]
-    assert ablations.variants(ROWS, ["inner steps"]) == ["base", "one-step"]
-    assert len(ablations.table(ROWS, ["inner steps"]).splitlines()) == 2 + 2
+    assert ablations.variants(ROWS) == ["base", "rates", "random-start"]
+    assert ablations.variants(ROWS, ["inner step"]) == ["base", "rates"]
+    assert len(ablations.table(ROWS, ["inner step"]).splitlines()) == 2 + 2
 
 
 def test_one_seed_gives_no_interval():
-    lone = [*rows_of("base", {0: 30.0}), *rows_of("random", {0: 29.0})]
+    lone = [*rows_of("base", {0: 30.0}), *rows_of("random-start", {0: 29.0})]
     assert "| -1.00, one seed |" in " ".join(ablations.table(lone).split())
     assert "±" not in ablations.table(lone)
     ablations.figure(lone)
 
 
 def test_the_figure_draws_the_means_and_marks_what_is_clear():
-    levels, gains = ablations.figure([*rows_of("uniform", {0: 30.1, 1: 31.1, 2: 32.1}), *SAME, *BASE]).axes
+    levels, gains = ablations.figure([*rows_of("last", {0: 30.1, 1: 31.1, 2: 32.1}), *SAME, *BASE]).axes
     drawn = {bar.get_label(): bar.lines[0].get_xdata().tolist() for bar in levels.containers}
     assert drawn["10 updates"] == pytest.approx([31.0, 31.0 + 0.2 / 3, 31.1])
     assert drawn["0 updates"] == pytest.approx([value - 2 for value in drawn["10 updates"]])
@@ -115,16 +115,16 @@ def test_the_figure_draws_the_means_and_marks_what_is_clear():
     assert dots[0].get_markerfacecolor() == "white"
     assert dots[1].get_markerfacecolor() == style.COLOURS["mzsr"]
     titles = [label.get_text() for label in levels.get_yticklabels()]
-    assert titles == ["the base", "inner steps: 1", "query weights: uniform"]
+    assert titles == ["the base", "inner step: rates alone are learned", "query weights: last"]
 
 
 def test_a_far_difference_is_written_and_a_start_without_training_left_out():
-    rows = [*ROWS, *rows_of("pretrained", {0: 20.0, 1: 20.0, 2: 20.0})]
+    rows = [*ROWS, *rows_of("blind", {0: 20.0, 1: 20.0, 2: 20.0})]
     levels, gains = ablations.figure(rows).axes
     assert [label.get_text() for label in levels.get_yticklabels()] == [
         "the base",
-        "pre-training: none",
-        "inner steps: 1",
+        "inner step: rates alone are learned",
+        "start: random",
     ]
     assert [words.get_text() for words in gains.texts] == ["\u2190 -1.00 ± 0.25 dB"]
     assert len(gains.containers) == 1
