@@ -95,8 +95,8 @@ class Guess:
         blur = estimation.Estimate.of(self.covariance)
         return (
             f"The picture seems blurred by {blur.lambda1**0.5:.1f} x {blur.lambda2**0.5:.1f} px of the result "
-            f"(standard deviations, give or take {100 * self.finding.width_spread:.0f} %), and has {self.disturbances}. "
-            f"That blur as a Gaussian: --method photo --kernel {blur.text} --mode bicubic."
+            f"(standard deviations, give or take {100 * self.finding.width_spread:.0f} %), and has {self.disturbances}."
+            f" That blur as a Gaussian: --method photo --kernel {blur.text} --mode bicubic."
         )
 
 

@@ -246,8 +246,6 @@ class Upscaling:
             doubted = registry.doubt(self.method, degradation) or doubt(self.kernel, self.choice.method)
             of_kernel = seen if self.setting is None else same
             of_kernel += remarks(setting, degradation) + ([doubted] if doubted else [])
-            if self.setting is not None and entry.centred and not self.choice.agree and setting.kernel.numel() > 1:
-                same.append(f"The method {entry.name} takes no kernel: yours is not used.")
             if self.choice.agree and not entry.needs_kernel:
                 same.append(
                     f"The method {entry.name} takes no kernel: yours serves the agreement at the end alone (--no-agree "

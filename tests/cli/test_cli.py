@@ -304,7 +304,7 @@ def test_noise_follows_from_the_seed(run):
 
 @pytest.mark.parametrize("scale", [2, 3, 4])
 def test_upscale_loses_nothing_of_an_odd_size(run, scale):
-    code, out, err = run(f"upscale GIVEN/good.png sr.png --scale {scale} --method bicubic")
+    code, out, err = run(f"upscale GIVEN/good.png sr.png --kernel GIVEN/box.npy --scale {scale} --method bicubic")
     assert (code, out, err) == (0, f"sr.png: {47 * scale} x {53 * scale} px\n", "")
     assert look("sr.png")[1] == (47 * scale, 53 * scale)
 
