@@ -96,7 +96,7 @@ def check_scale(scale: int, least: int = 2) -> int:
     """Return `scale`, or raise `InputError` when it is not 2, 3 or 4; with `least` 1 also for 1, a blur alone."""
     if scale not in range(least, 5):
         *others, last = range(least, 5)
-        raise InputError(f"The scale is {scale}: it must be {', '.join(map(str, others))} or {last}.")
+        raise InputError(f"The scale is {scale!r}: it must be {', '.join(map(str, others))} or {last}.")
     return scale
 
 

@@ -15,15 +15,16 @@ from mzsr_lib.files import InputError
 BASE = "base"
 UPDATES = (0, 1, 10)  # at test time
 CONFIDENCE = 0.95
+LEAST = 3  # runs, from which on an interval says something: of two it is 18 times as wide as they are apart
 
 # The question a variant answers, and its answer; in the order of the table.
 VARIANTS = {
     "base": ("base", "from the blind network, learned step, 4 steps, second order, uniform, image, bicubic input"),
     "blind": ("meta-training", "none"),
     "plain": ("inner step", "plain"),
-    "rates": ("inner step", "rates alone are learned"),
+    "rates": ("inner step", "learned rates"),
     "first-order": ("order", "first"),
-    "bicubic-start": ("start", "pre-trained on bicubic pairs"),
+    "bicubic-start": ("start", "bicubic pairs"),
     "random-start": ("start", "random"),
     "last": ("query weights", "last"),
     "two-sets": ("episode", "two sets"),
@@ -42,11 +43,14 @@ class Estimate:
     mean
         In dB.
     half
-        Half the width of the 95 % interval of Student's t, dB; infinite for a single run.
+        Half the width of the 95 % interval of Student's t, dB; infinite for fewer than `LEAST` runs.
+    runs
+        How many there are.
     """
 
     mean: float
     half: float
+    runs: int
 
     @property
     def clear(self) -> bool:
@@ -55,7 +59,7 @@ class Estimate:
 
 
 def estimate(values: Sequence[float]) -> Estimate:
-    """Return the mean of independent runs and half its 95 % interval, t(0.975, n - 1) * s / sqrt(n).
+    """Return the mean of n independent runs and half its 95 % interval, t(0.975, n - 1) * s / sqrt(n).
 
     Raises
     ------
@@ -65,10 +69,10 @@ def estimate(values: Sequence[float]) -> Estimate:
     if not values:
         raise InputError("There are no runs to take the mean of: give at least one value.")
     count = len(values)
-    if count == 1:
-        return Estimate(values[0], math.inf)
+    if count < LEAST:
+        return Estimate(fmean(values), math.inf, count)
     quantile = float(student.ppf((1 + CONFIDENCE) / 2, count - 1))
-    return Estimate(fmean(values), quantile * stdev(values) / math.sqrt(count))
+    return Estimate(fmean(values), quantile * stdev(values) / math.sqrt(count), count)
 
 
 def psnr(rows: Iterable[Mapping], variant: str, updates: int, pictures: str = "held-out") -> dict[int, float]:
@@ -159,7 +163,7 @@ def _written(found: Estimate) -> str:
 def words(difference: Estimate) -> str:
     """Return a difference as a table writes it: with its sign, its interval, and whether these runs show one."""
     if not math.isfinite(difference.half):
-        return f"{difference.mean:+.2f}, one seed"
+        return f"{difference.mean:+.2f}, {'one seed' if difference.runs == 1 else f'{difference.runs} seeds'}"
     shown = f"{difference.mean:+.2f} ± {difference.half:.2f}"
     return shown if difference.clear else f"{shown} (interval holds 0)"
 
@@ -209,7 +213,7 @@ def _gains(axes: Axes, rows: Sequence[Mapping], names: Sequence[str], pictures: 
         gain, shade = against(rows, name, 10, pictures), COLOURS["mzsr"]
         if abs(gain.mean) > FAR:
             edge, side = math.copysign(0.97 * FAR, gain.mean), "right" if gain.mean > 0 else "left"
-            told = f"{words(gain)} dB \u2192" if gain.mean > 0 else f"\u2190 {words(gain)} dB"  # beyond the axis
+            told = f"{words(gain)} \u2192" if gain.mean > 0 else f"\u2190 {words(gain)}"  # beyond the axis
             axes.text(edge, number, told, color=shade, ha=side, va="center", weight="bold")
             continue
         bar = 0 if math.isinf(gain.half) else gain.half

@@ -39,11 +39,12 @@ def test_the_interval_of_three_runs_by_hand():
     assert not found.clear
 
 
-def test_equal_runs_leave_no_doubt_and_one_run_leaves_all():
-    assert ablations.estimate([0.5, 0.5]) == ablations.Estimate(0.5, 0.0)
-    assert ablations.estimate([0.5, 0.5]).clear
-    assert ablations.estimate([7.0]).half == math.inf
-    assert not ablations.estimate([7.0]).clear
+def test_equal_runs_leave_no_doubt_and_fewer_than_three_all():
+    assert ablations.estimate([0.5, 0.5, 0.5]) == ablations.Estimate(0.5, 0.0, 3)
+    assert ablations.estimate([0.5, 0.5, 0.5]).clear
+    for few in ([7.0], [6.0, 8.0]):
+        assert ablations.estimate(few) == ablations.Estimate(7.0, math.inf, len(few))
+        assert not ablations.estimate(few).clear
     with pytest.raises(InputError, match="at least one"):
         ablations.estimate([])
 
@@ -59,7 +60,7 @@ def test_differences_are_taken_between_runs_of_the_same_seed():
 
 def test_a_seed_without_its_pair_is_left_out():
     rows = [*BASE, *rows_of("random-start", {1: 30.0, 2: 31.0, 7: 99.0})]
-    assert ablations.against(rows, "random-start") == ablations.Estimate(-1.0, 0.0)
+    assert ablations.against(rows, "random-start") == ablations.Estimate(-1.0, math.inf, 2)
     with pytest.raises(InputError, match="no seed in common"):
         ablations.against([*BASE, *rows_of("random-start", {7: 99.0})], "random-start")
 
@@ -88,7 +89,7 @@ def test_the_table_says_what_the_intervals_carry():
     assert base[0].startswith("base: ")
     assert base[1:] == ["40", "29.00 ± 2.48", "30.00 ± 2.48", "31.00 ± 2.48", ""]
     assert random[-1] == "-1.00 ± 0.25"
-    assert rates[:2] == ["inner step: rates alone are learned", "50"]
+    assert rates[:2] == ["inner step: learned rates", "50"]
     assert rates[-1] == "+0.07 ± 1.27 (interval holds 0)"
 
 
@@ -102,6 +103,8 @@ def test_one_seed_gives_no_interval():
     lone = [*rows_of("base", {0: 30.0}), *rows_of("random-start", {0: 29.0})]
     assert "| -1.00, one seed |" in " ".join(ablations.table(lone).split())
     assert "±" not in ablations.table(lone)
+    two = [*BASE, *rows_of("random-start", {0: 29.0, 2: 30.0})]
+    assert "| -1.50, 2 seeds |" in " ".join(ablations.table(two).split())
     ablations.figure(lone)
 
 
@@ -115,7 +118,7 @@ def test_the_figure_draws_the_means_and_marks_what_is_clear():
     assert dots[0].get_markerfacecolor() == "white"
     assert dots[1].get_markerfacecolor() == style.COLOURS["mzsr"]
     titles = [label.get_text() for label in levels.get_yticklabels()]
-    assert titles == ["the base", "inner step: rates alone are learned", "query weights: last"]
+    assert titles == ["the base", "inner step: learned rates", "query weights: last"]
 
 
 def test_a_far_difference_is_written_and_a_start_without_training_left_out():
@@ -123,10 +126,10 @@ def test_a_far_difference_is_written_and_a_start_without_training_left_out():
     levels, gains = ablations.figure(rows).axes
     assert [label.get_text() for label in levels.get_yticklabels()] == [
         "the base",
-        "inner step: rates alone are learned",
+        "inner step: learned rates",
         "start: random",
     ]
-    assert [words.get_text() for words in gains.texts] == ["\u2190 -1.00 ± 0.25 dB"]
+    assert [words.get_text() for words in gains.texts] == ["\u2190 -1.00 ± 0.25"]
     assert len(gains.containers) == 1
     assert "meta-training" in ablations.table(rows)
 

@@ -6,8 +6,10 @@ import nbformat
 import pytest
 import torch
 
+from mzsr_lib import files
 from mzsr_lib.benchmark import advice, measuring, published, selfcheck
 from mzsr_lib.imaging import degradation, kernels, restoration
+from mzsr_lib.lessons import ablations
 
 ROOT = Path(__file__).resolve().parents[2]
 CURVES = ROOT / "results" / "curves"
@@ -113,3 +115,13 @@ def test_bicubic_shrinking_blurs_as_page_02_says():
 
 def test_the_command_and_the_library_give_one_picture():
     assert "the pictures differ by 0 of 255 grey levels" in output("11", "main.main(")
+
+
+def test_what_each_choice_of_meta_training_brings_is_said_as_it_was_measured():
+    rows = files.read_rows(ROOT / "results" / "ablations.csv")
+    gain, plain, rates = (ablations.against(rows, name, other="blind") for name in ("base", "plain", "rates"))
+    assert f"{gain.mean:.2f} ± {gain.half:.2f} dB above ten of the blind network" in text("07")
+    assert -0.15 < plain.mean < -0.05 and 0.05 < rates.mean < 0.25
+    early, late = (ablations.against(rows, "first-order", count).mean for count in (1, 10))
+    assert f"ten updates end {late:.2f} dB higher" in text("06") and round(early, 1) == -0.2
+    assert abs(ablations.against(rows, "restored").mean) < 0.1

@@ -223,7 +223,8 @@ for given in (([1, 2], "g2.0d"), (None, "g2.0d"), (lr, (2.0, 2.0, 0.0))):
         mzsr_lib.upscale(*given, method="tikhonov", device="cpu")
     except InputError as error:
         print(error)
-for words in ({"steps": "ten"}, {"noise": "little"}, {"tile": "small"}, {"register": "mine"}, {"convention": "ours"}):
+wrong = {"steps": "ten", "noise": "little", "tile": "small", "register": "mine", "convention": "ours", "scale": "two"}
+for words in ({name: value} for name, value in wrong.items()):
     try:
         mzsr_lib.upscale(lr, "g2.0d", device="cpu", **words)
     except InputError as error:
@@ -231,11 +232,12 @@ for words in ({"steps": "ten"}, {"noise": "little"}, {"tile": "small"}, {"regist
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert re.findall("this is a ([a-zA-Z]+)", done.stdout) == ["list", "NoneType", "tuple"]
-    found = re.findall("(?:no )?(?:steps|noise|tile|register|convention) (?:is )?'[a-z]+'", done.stdout)
+    found = re.findall("(?:no )?[a-z]+ (?:is )?'[a-z]+'", done.stdout)
     assert found == [
         "steps is 'ten'",
         "noise is 'little'",
         "tile is 'small'",
         "no register 'mine'",
         "no convention 'ours'",
+        "scale is 'two'",
     ]
