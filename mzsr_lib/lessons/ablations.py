@@ -15,7 +15,7 @@ from mzsr_lib.files import InputError
 BASE = "base"
 UPDATES = (0, 1, 10)  # at test time
 CONFIDENCE = 0.95
-LEAST = 3  # runs, from which on an interval says something: of two it is 18 times as wide as they are apart
+LEAST = 3  # runs, from which on an interval says something: of two it is 13 times as wide as they are apart
 
 # The question a variant answers, and its answer; in the order of the table.
 VARIANTS = {

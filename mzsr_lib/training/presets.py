@@ -237,7 +237,7 @@ def meta_train_plain() -> MetaTrainConfig:
 def meta_train_first_order() -> MetaTrainConfig:
     """Return settings of first order: small episodes of the meta-test kind, plain steps, the paper's prior.
 
-    What they learn is close to one step for all kernels; the weights for scale 4 and the ablations have them.
+    What they learn is close to one step for all kernels; the weights for scale 4 have them.
     """
     return MetaTrainConfig(
         steps=14_000,
