@@ -93,6 +93,7 @@ def main() -> None:
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
     parser.add_argument("--updates", type=int, default=UPDATES, help="of the base: the budget")
     parser.add_argument("--precision", choices=("float32", "bfloat16"), default=BASE.precision)
+    parser.add_argument("--patch", type=int, default=BASE.patch, help="side of the patches, px: smaller for a trial")
     arguments = parser.parse_args()
     if arguments.table:
         return show(files.read_rows(arguments.output), arguments.figures)
@@ -101,11 +102,13 @@ def main() -> None:
     torch.set_num_threads(1)
     pictures = photographs.read_pictures(arguments.data)
     sets = scored_sets(pictures, arguments.extra)
+    sides = {"patch": arguments.patch, "query_patch": arguments.patch // 2}
+    base = replace(BASE, precision=arguments.precision, **sides)
     for seed in arguments.seeds:
         for name in arguments.variants:
             rows = files.read_rows(arguments.output) if arguments.output.exists() else []
             if not any((row["variant"], row["seed"]) == (name, str(seed)) for row in rows):
-                new = measure(name, seed, pictures, sets, arguments.updates, arguments.precision)
+                new = measure(name, replace(base, seed=seed), pictures, sets, arguments.updates)
                 files.write_rows(arguments.output, rows + new)
 
 
@@ -130,20 +133,19 @@ def scored_sets(pictures: photographs.Pictures, extra: Path | None) -> dict[str,
 
 def measure(
     name: str,
-    seed: int,
+    base: MetaTrainConfig,
     pictures: photographs.Pictures,
     sets: Mapping[str, Score],
     updates: int = UPDATES,
-    precision: str = BASE.precision,
 ) -> list[dict]:
-    """Return the rows of one variant and seed: one a set of photographs."""
+    """Return the rows of one variant of a base, which has the seed: one a set of photographs."""
     variant = VARIANTS[name]
-    config = replace(BASE, seed=seed, precision=precision, **variant.change)
+    config = replace(base, **variant.change)
     work = work_of(config)
-    steps = round(updates * work_of(BASE) / work) if variant.trained else 0
+    steps = round(updates * work_of(base) / work) if variant.trained else 0
     seconds, spent = 0.0, 0.0
     with tempfile.TemporaryDirectory() as folder:
-        start = starting_weights(variant.start, seed, Path(folder))
+        start = starting_weights(variant.start, base.seed, Path(folder))
         if steps:
             config = replace(config, steps=steps, validate_every=steps)
             began = time.process_time()
@@ -152,8 +154,8 @@ def measure(
                 raise SystemExit(f"Stopped after {reached} of {steps} updates: start again to go on.")
             spent, seconds = time.process_time() - began, logs.read(Path(folder) / "log.jsonl")[-1]["seconds"]
         loaded = weights.load(start)
-    facts = {"variant": name, "seed": seed, "updates": steps, "tflop": f"{steps * work / 1e12:.2f}"}
-    facts |= {"seconds": f"{seconds:.0f}", "cpu_seconds": f"{spent:.0f}", "precision": precision}
+    facts = {"variant": name, "seed": base.seed, "updates": steps, "tflop": f"{steps * work / 1e12:.2f}"}
+    facts |= {"seconds": f"{seconds:.0f}", "cpu_seconds": f"{spent:.0f}", "precision": base.precision}
     where = {
         "parameters": parameter_count(loaded.network),
         "commit": files.git_commit(),

@@ -28,7 +28,7 @@ TINY = {
         "OUTPUT --data FOLDER --count 1 --size 48 --kernels g2.0d --methods pretrained --mus 1e-3 --noises 0",
         2,
     ),
-    "ablations": ("OUTPUT --data FOLDER --variants blind base --seeds 0 --updates 1 --precision float32", 2),
+    "ablations": ("OUTPUT --data FOLDER --variants blind base --seeds 0 --updates 1 --precision float32 --patch 48", 2),
     "animation": ("RUNS --updates 1", None),
     "comparison": ("RUNS --methods bicubic", None),
     "estimation": ("LARGE OUTPUT --pictures 2 --searched 1 --scored 1 --part 64", None),
