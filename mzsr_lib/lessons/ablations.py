@@ -171,8 +171,9 @@ def words(difference: Estimate) -> str:
 def figure(rows: Sequence[Mapping], questions: Sequence[str] = (), pictures: str = "held-out") -> Drawing:
     """Draw, for each choice, PSNR after 0, 1 and 10 updates, and beside it what is gained over the base after 10.
 
-    Bars are 95 % intervals over the seeds; an open dot is a difference whose interval holds zero, and one beyond
-    0.6 dB is written at the edge. Starts without meta-training are left out. The parameters are those of `table`.
+    Bars are 95 % intervals over the seeds; an open dot is a difference whose interval holds zero, or of too few
+    runs to have one, and one beyond 0.6 dB is written at the edge. Starts without meta-training are left out. The
+    parameters are those of `table`.
     """
     names = [name for name in variants(rows, questions) if name not in UNTRAINED]
     height = 92 + 30 * len(names)

@@ -376,10 +376,11 @@ def _sides(size: str) -> tuple[int | None, int | None]:
 
 
 def _duration(seconds: float) -> str:
-    """Return a time of more than a minute in words, in the largest unit of which it has two."""
-    units = {"days": 86_400, "hours": 3_600, "minutes": 60}
-    unit = next((name for name, size in units.items() if seconds >= 2 * size), "minutes")
-    return f"{seconds / units[unit]:.0f} {unit}"
+    """Return a time of a minute or more in words, in the largest unit of which it has two."""
+    units = {"day": 86_400, "hour": 3_600, "minute": 60}
+    unit = next((name for name, size in units.items() if seconds >= 2 * size), "minute")
+    count = round(seconds / units[unit])
+    return f"{count} {unit}{'s' * (count != 1)}"
 
 
 def _is_estimate(kernel: object) -> bool:

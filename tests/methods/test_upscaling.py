@@ -169,7 +169,7 @@ def test_the_time_that_is_foretold_is_that_of_all_pixels_and_updates(monkeypatch
 
 
 @pytest.mark.parametrize(
-    ("seconds", "words"), [(65, "1 minutes"), (150, "2 minutes"), (3 * 3600, "3 hours"), (250 * 3600, "10 days")]
+    ("seconds", "words"), [(65, "1 minute"), (150, "2 minutes"), (3 * 3600, "3 hours"), (250 * 3600, "10 days")]
 )
 def test_minutes_of_work_are_said_before(monkeypatch, seconds, words):
     said = []
