@@ -2,6 +2,7 @@
 
 import contextlib
 import csv
+import difflib
 import hashlib
 import json
 import os
@@ -268,6 +269,17 @@ def _record(line: str) -> dict[str, Any] | None:
     except (ValueError, RecursionError):
         return None
     return record if isinstance(record, dict) else None
+
+
+def nearest(word: str, names: Iterable[str]) -> str:
+    """Return which of some names may be meant by a mistyped one, in brackets after a space; empty if none is near.
+
+    Examples
+    --------
+    >>> nearest("mszr", ["bicubic", "mzsr"])
+    " (perhaps 'mzsr' is meant)"
+    """
+    return "".join(f" (perhaps '{name}' is meant)" for name in difflib.get_close_matches(word, list(names), 1))
 
 
 def printable(name: str) -> str:

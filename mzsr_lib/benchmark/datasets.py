@@ -11,7 +11,7 @@ from typing import Any
 
 from tqdm import tqdm
 
-from mzsr_lib.files import InputError, check_writable, read_rows
+from mzsr_lib.files import InputError, check_writable, nearest, read_rows
 from mzsr_lib.imaging.images import from_array
 from mzsr_lib.imaging.picture_files import paths_in
 from mzsr_lib.shapes import Images
@@ -60,7 +60,8 @@ def entries_of(name: str) -> tuple[Entry, ...]:
         If there is no such data set.
     """
     if name not in manifest():
-        raise InputError(f"There is no data set '{name}': choose from {', '.join(manifest())}.")
+        near, known = nearest(name, manifest()), ", ".join(manifest())
+        raise InputError(f"There is no data set '{name}'{near}: choose from {known}.")
     return manifest()[name]
 
 

@@ -144,7 +144,9 @@ def selfcheck(root: str | Path | None = None, device: torch.device | str = "cpu"
     complete = [name for name in DATASETS if datasets.named_like(root / name) == name]
     if not complete:
         names = ", ".join(DATASETS)
-        raise InputError(f"{root} holds none of {names} as a whole: fetch one with 'mzsr data fetch {DATASETS[0]}'.")
+        raise InputError(
+            f"{root} holds none of {names} as a whole: fetch one with 'mzsr data fetch {DATASETS[0]} --data {root}'."
+        )
     methods = [registry.build("bicubic", registry.Options(device=device, scale=scale)) for scale in (2, 4)]
     cells = []
     for name, method, setting in itertools.product(complete, methods, kernels.named().values()):

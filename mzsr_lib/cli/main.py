@@ -5,7 +5,6 @@ MZSR_DEBUG=1 in the environment the traceback is shown as well.
 """
 
 import contextlib
-import difflib
 import errno
 import functools
 import io
@@ -20,7 +19,7 @@ from tyro.extras import SubcommandApp
 
 from mzsr_lib import __version__
 from mzsr_lib.cli import commands, evaluation, tables, training, upscaling
-from mzsr_lib.files import Failure, InputError
+from mzsr_lib.files import Failure, InputError, nearest
 
 Command = Callable[..., None]
 
@@ -129,7 +128,7 @@ def _check_names(words: Sequence[str]) -> None:
     own, names = "mzsr", [*COMMANDS, *GROUPS]
     for word in _command(words):
         if word not in names:
-            near = "".join(f" (perhaps '{name}' is meant)" for name in difflib.get_close_matches(word, names, 1))
+            near = nearest(word, names)
             raise InputError(f"There is no '{own} {word}'{near}: choose from {', '.join(names)}. See {own} --help.")
         own, names = f"{own} {word}", list(GROUPS[word][1]()) if word in GROUPS else []
 
@@ -171,6 +170,8 @@ def _unknown(what: str, lines: Sequence[str], own: str, words: Sequence[str]) ->
     found = [flag for (flag, _), (_, place) in itertools.pairwise(meant) if flag and place.startswith(own)]
     if found and found[0] not in named:
         said += f": perhaps {found[0]} is meant"
+    if strayed := [word for word in named if not word.startswith("-") and os.path.lexists(word)]:
+        said += f". What is to be worked on stands together, before the options: move {', '.join(strayed)} there"
     if dashed := [word for word in words if word.startswith("-") and os.path.lexists(word)]:
         said += f". A file whose name begins with a dash is written ./{dashed[0]}"
     return said

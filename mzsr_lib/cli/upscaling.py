@@ -98,7 +98,7 @@ Size = Annotated[
     arg(
         metavar="WxH",
         help="Make the result smaller at the end: the largest that fits into WxH px with its proportions kept, so that "
-        "50x30 makes a square picture 30 x 30. Wx or xH bounds one side alone.",
+        "50x30 makes a square picture 30 x 30; one that fits already stays as it is. Wx or xH bounds one side alone.",
     ),
 ]
 Quality = Annotated[

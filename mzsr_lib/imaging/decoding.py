@@ -249,8 +249,13 @@ def _values(picture: Image.Image, name: str) -> tuple[np.ndarray, bool]:
 def _wide(values: np.ndarray, name: str) -> np.ndarray:
     """Return grey values with more than 8 bits as 16-bit integers, or as numbers in [0, 1]."""
     most = 1 if values.dtype.kind == "f" else 65535
-    if not np.isfinite(values).all() or values.min() < 0 or values.max() > most:
-        raise InputError(f"{name} has values outside its range: save it as 8- or 16-bit first.")
+    if not np.isfinite(values).all():
+        raise InputError(f"{name} has values that are not finite: replace them, or save it as 8- or 16-bit first.")
+    if values.min() < 0 or values.max() > most:
+        raise InputError(
+            f"{name} has values from {values.min():g} to {values.max():g}, where they should lie between 0 and {most}: "
+            "save it as 8- or 16-bit first."
+        )
     return values.astype(np.float32 if most == 1 else np.uint16)[..., None]
 
 

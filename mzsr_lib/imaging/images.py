@@ -84,11 +84,16 @@ def crop_to_multiple(image: Planes, scale: int) -> OtherPlanes:
     Raises
     ------
     InputError
-        If nothing would be left.
+        If nothing would be left, or the scale is not positive.
     """
+    if scale < 1:
+        raise InputError(f"The scale is {scale!r}: it must be 1 or more.")
     height, width = (size - size % scale for size in image.shape[-2:])
     if min(height, width) == 0:
-        raise InputError(f"A picture of {image.shape[-1]} x {image.shape[-2]} px is too small for scale {scale}.")
+        raise InputError(
+            f"A picture of {image.shape[-1]} x {image.shape[-2]} px is too small for scale {scale}: each side needs "
+            f"{scale} px or more."
+        )
     return image[..., :height, :width]
 
 

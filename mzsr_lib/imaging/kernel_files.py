@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 import torch
 
-from mzsr_lib.files import InputError, printable
+from mzsr_lib.files import InputError, nearest, printable
 from mzsr_lib.imaging import array_files
 from mzsr_lib.imaging.kernels import TEST_SIZE, Setting, covariance, gaussian_kernel, gaussian_text, named
 from mzsr_lib.shapes import Kernel
@@ -52,8 +52,8 @@ def parse(text: str, convention: Convention = "correlate", words: Sequence[str] 
     if setting := spelled(text):
         return setting
     raise InputError(
-        f"There is no kernel '{text}': give {', '.join((*words, *named()))}; three numbers, lambda1,lambda2,theta, "
-        f"such as 4.0,1.0,-0.5; or a file that ends in {', '.join(FILE_SUFFIXES)}."
+        f"There is no kernel '{text}'{nearest(text, named())}: give {', '.join((*words, *named()))}; three numbers, "
+        f"lambda1,lambda2,theta, such as 4.0,1.0,-0.5; or a file that ends in {', '.join(FILE_SUFFIXES)}."
     )
 
 

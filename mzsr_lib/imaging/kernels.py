@@ -66,11 +66,19 @@ def covariance(lambda1: float | Eigenvalues, lambda2: float | Eigenvalues, theta
     Covariances
         (..., 2, 2), in the order (x, y).
 
+    Raises
+    ------
+    InputError
+        If a number that is a variance is not positive; tensors are not looked into.
+
     Examples
     --------
     >>> covariance(4.0, 1.0, 0.0).tolist()
     [[4.0, 0.0], [0.0, 1.0]]
     """
+    for variance in (lambda1, lambda2):
+        if not torch.is_tensor(variance) and not variance > 0:
+            raise InputError(f"The variances are {lambda1} and {lambda2}: both must be positive (px^2).")
     lambda1, lambda2, theta = (v if torch.is_tensor(v) else torch.tensor(float(v)) for v in (lambda1, lambda2, theta))
     cos, sin = torch.cos(theta), torch.sin(theta)
     xx = lambda1 * cos**2 + lambda2 * sin**2

@@ -213,8 +213,8 @@ def paths_in(folder: str | Path) -> list[Path]:
     """
     folder = existing_folder(folder)
     known = decoding.suffixes()
-    paths = sorted(p for p in folder.iterdir() if p.suffix.lower() in known and not p.name.startswith("."))
-    if paths:
+    named = (p for p in folder.iterdir() if p.suffix.lower() in known and not p.name.startswith("."))
+    if paths := sorted(p for p in named if not p.is_dir()):
         return paths
     if inner := _inner(folder):
         raise InputError(

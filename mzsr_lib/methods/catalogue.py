@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from mzsr_lib import fields
-from mzsr_lib.files import InputError
+from mzsr_lib.files import InputError, nearest
 
 INK = "#222222"
 MOST_UPDATES = 100_000  # above it a number is a slip, not a wish
@@ -135,7 +135,7 @@ def entry_of(name: str) -> Entry:
         If there is none of that name.
     """
     if name not in METHODS:
-        raise InputError(f"There is no method '{name}': choose one of {', '.join(METHODS)}.")
+        raise InputError(f"There is no method '{name}'{nearest(name, METHODS)}: choose one of {', '.join(METHODS)}.")
     return ENTRIES[name]
 
 

@@ -250,7 +250,7 @@ def _load(entry: Entry, options: Options) -> weights.Weights:
         there = f"only for {' and '.join(scales)}" if scales else "nor for another"
         others = [other for other in METHODS if weights.default(other, scale)] + free
         raise NoWeights(
-            f"No weights for {name} at scale {scale} are shipped ({there}): give a file (--weights), or take another "
+            f"No weights for {name} at scale {scale} are shipped ({there}): give a file as weights, or take another "
             f"method ({', '.join(others)})."
         )
     wanted = options.precision

@@ -46,6 +46,7 @@ GivenKernel = str | Path | Setting | Kernel | np.ndarray | None
 PART = 96
 WORTH = 16
 LONG = 60  # seconds from which on the time is said
+_warn = partial(warnings.warn, stacklevel=3)  # at the line that calls `upscale`
 
 
 def upscale(
@@ -62,7 +63,7 @@ def upscale(
     device: torch.device | str = "auto",
     precision: Precision | Literal["auto"] = "auto",
     progress: bool = False,
-    say: Callable[[str], None] = warnings.warn,
+    say: Callable[[str], None] = _warn,
     convention: Convention = "correlate",
     register: Register = "sampling",
     size: str | None = None,
@@ -344,10 +345,12 @@ def _mapped(picture: Picture, linear: Callable[[Planes], OtherPlanes]) -> Pictur
 def fitted(height: int, width: int, size: str) -> tuple[int, int]:
     """Return (height, width) of the largest that fits into a size, of a picture with its proportions kept.
 
+    One that is smaller stays as it is.
+
     Raises
     ------
     InputError
-        If the text is no size, or the picture is smaller.
+        If the text is no size.
 
     Examples
     --------
@@ -355,14 +358,11 @@ def fitted(height: int, width: int, size: str) -> tuple[int, int]:
     ((1280, 1920), (1000, 1500), (1080, 1620))
     >>> fitted(60, 60, "50x30")
     (30, 30)
+    >>> fitted(60, 60, "1920x")
+    (60, 60)
     """
     across, down = _sides(size)
-    ratio = min(across / width if across else torch.inf, down / height if down else torch.inf)
-    if ratio > 1:
-        raise InputError(
-            f"The size {size} is larger than the result, {width} x {height} px, and results are only made smaller: "
-            "take a larger scale, or a smaller size."
-        )
+    ratio = min(1.0, across / width if across else 1.0, down / height if down else 1.0)
     return max(round(height * ratio), 1), max(round(width * ratio), 1)
 
 

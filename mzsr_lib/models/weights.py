@@ -14,7 +14,7 @@ from safetensors.torch import save as to_bytes
 
 from mzsr_lib import fields
 from mzsr_lib.fields import Positive, Scale, Share
-from mzsr_lib.files import InputError, atomic_path
+from mzsr_lib.files import InputError, atomic_path, nearest
 from mzsr_lib.imaging.degradation import Degradation
 from mzsr_lib.imaging.kernel_files import parse
 from mzsr_lib.imaging.kernels import KernelPrior, OneKernel
@@ -136,7 +136,8 @@ def locate(name: str | Path) -> Path:
     if not path.is_file():
         names = ", ".join(shipped()) or "none"
         raise InputError(
-            f"There are no weights '{name}': give a file (.safetensors, .pt or .pth) or one of the shipped ({names})."
+            f"There are no weights '{name}'{nearest(str(name), shipped())}: give a file (.safetensors, .pt or .pth) or "
+            f"one of the shipped ({names})."
         )
     return path
 

@@ -241,7 +241,9 @@ def test_at_scale_1_a_blur_is_undone(run, method):
     assert float((back - blocks).abs().mean()) < 0.7 * float((blurred - blocks).abs().mean())
 
 
-@pytest.mark.parametrize(("size", "expected"), [("20x", (20, 16)), ("x12", (15, 12)), ("20x12", (15, 12))])
+@pytest.mark.parametrize(
+    ("size", "expected"), [("20x", (20, 16)), ("x12", (15, 12)), ("20x12", (15, 12)), ("99x", (30, 24))]
+)
 def test_a_size_is_reached_with_its_proportions_kept(run, size, expected):
     small("a.png", alpha=picture(12, 15, seed=4)[:, :1])
     code, out, _ = run(f"a.png b.png {PLAIN} --size {size}")

@@ -75,7 +75,10 @@ def test_floating_point_is_read_within_its_range_only(tmp_path):
     Image.fromarray(values).save(tmp_path / "a.tif")
     close(picture_files.load(tmp_path / "a.tif")[:, :1], values[None, None], 1e-7)
     Image.fromarray(values * 3).save(tmp_path / "a.tif")
-    with pytest.raises(InputError, match="outside its range"):
+    with pytest.raises(InputError, match="they should lie between 0 and 1"):
+        picture_files.load(tmp_path / "a.tif")
+    Image.fromarray(np.where(values > 0.5, np.float32("nan"), values)).save(tmp_path / "a.tif")
+    with pytest.raises(InputError, match="not finite"):
         picture_files.load(tmp_path / "a.tif")
 
 

@@ -20,6 +20,12 @@ def uneven(size: int = 5) -> np.ndarray:
     return np.arange(1.0, size * size + 1).reshape(size, size) ** 2
 
 
+@pytest.mark.parametrize("variances", [(-1.0, 2.0), (2.0, 0.0), (float("nan"), 1.0)])
+def test_a_variance_is_positive(variances):
+    with pytest.raises(InputError, match="both must be positive"):
+        kernels.covariance(*variances, 0.0)
+
+
 def test_covariance_by_hand():
     close(kernels.covariance(4.0, 1.0, 0.0), [[4, 0], [0, 1]], 1e-6)
     close(kernels.covariance(4.0, 1.0, math.pi / 2), [[1, 0], [0, 4]], 1e-6)
