@@ -164,6 +164,8 @@ def _unframed(complaint: str, words: Sequence[str]) -> str:
 def _unknown(what: str, lines: Sequence[str], own: str, words: Sequence[str]) -> str:
     """Return what a command does not know, a flag without its value, and the flag that may be meant."""
     named = re.sub(r" \(applied to .*?\)", ",", what.partition(":")[2]).strip(" ,").split(", ")
+    given = {"".join(word.split()): word for word in words}  # a long one was broken where the frame ended
+    named = [given.get("".join(word.split()), word) for word in named]
     named = [word for word in named if word.startswith("-")] or named
     said = f"'{own}' does not know {', '.join(named)}"
     meant = re.findall(r"^ +(--[\w-]+)|^ +in (mzsr [a-z -]+?) --help", "\n".join(lines), re.MULTILINE)
