@@ -55,7 +55,7 @@ _NAMES = {
     numbers.Real: "a number",
     bool: "true or false",
     str: "a text",
-    NoneType: "nothing",
+    NoneType: "left out",
 }
 
 

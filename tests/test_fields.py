@@ -79,7 +79,7 @@ def test_what_does_not_fit_is_one_sentence(value, hint):
 WRONG = [
     ({"way_back": "none"}, "There is no way back 'none': choose one of short, long."),
     ({"steps": 0}, "steps is 0: it must be a whole number of at least 1."),
-    ({"rate": -1.0}, "rate is -1.0: it must be a number above 0 or nothing."),
+    ({"rate": -1.0}, "rate is -1.0: it must be a number above 0 or left out."),
     ({"scales": (2, 5)}, "scales is (2, 5): it must be a list, each a whole number from 2 to 4."),
 ]
 

@@ -150,7 +150,8 @@ def _unframed(complaint: str, words: Sequence[str]) -> str:
         what = f"{flag} was given {''.join(found)}: it takes {wanted}"
     elif choice := re.fullmatch(r"(?i)invalid choice ('.*') for argument '(.*)'\. Expected one of \((.*)\)", what):
         flag, found, able = choice[2], choice[1], choice[3].replace("'", "").replace("None, ", "")
-        what = f"{flag} was given {found}: it takes one of {able}"
+        near = nearest(found.strip("'"), able.split(", "))
+        what = f"{flag} was given {found}{near}: it takes one of {able}"
     elif missing := re.fullmatch(r"Missing value for argument '(.*)'.*", what):
         what = f"Behind {missing[1]} its value is missing"
     elif members := re.fullmatch(r"Expected one of \{(.*)\}", what):

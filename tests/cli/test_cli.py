@@ -145,6 +145,7 @@ MISTYPED = [
     ("upscale a.png b.png --methods mzsr", "'mzsr upscale' does not know --methods: perhaps --method is meant. See mz"),
     ("upscale a.png b.png --scale", "Behind --scale its value is missing"),
     ("degrade GIVEN/good.png lr.png --kernel g2.0d --mode nearest", "'nearest'"),
+    ("train-all --model unfolde --output O", "given 'unfolde' (perhaps 'unfolded' is meant): it takes one of mzsr, "),
     ("evaluate GIVEN/many --kernel g2.0d --steps 1 b", "--steps"),
     ("tables --scales 2 5", "'5'"),
     ("upscale GIVEN/good.png sr.png --kernel g2.0d --steps many", "--steps"),
