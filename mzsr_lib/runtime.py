@@ -4,6 +4,7 @@ import contextlib
 import hashlib
 import os
 import signal
+import threading
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Literal
@@ -139,6 +140,9 @@ class Stopped(Failure):
 @contextlib.contextmanager
 def stop_on_signal() -> Iterator[Callable[[], int]]:
     """Give a function that says which of SIGTERM and Ctrl-C arrived, 0 for none; the second interrupts at once."""
+    if threading.current_thread() is not threading.main_thread():  # elsewhere signals are not received
+        yield lambda: 0
+        return
     received = []
 
     def note(number: int, frame: object) -> None:

@@ -125,14 +125,14 @@ def continued(
     """
     columns = next((tuple(job.more) for job in jobs), ())
     identity = (*measuring.IDENTITY, *columns)
-    rows = _kept(jobs, path, columns) if path and Path(path).exists() else {}
+    rows = _kept(jobs, path, columns)
     failed: list[Failure] = []
 
     def keep(row: Row) -> None:
         rows[measuring.key_of(row, identity)] = row
         try:
-            if path:
-                measuring.write(path, measuring.table_of(rows.values()))
+            if path:  # with what others have written meanwhile
+                measuring.write(path, measuring.table_of((_kept(jobs, path, columns) | rows).values()))
             failed.clear()
         except Failure as error:
             failed.append(error)
@@ -153,8 +153,10 @@ def continued(
     return found()
 
 
-def _kept(jobs: Sequence[Job], path: str | Path, columns: tuple[str, ...]) -> dict[Key, Row]:
-    """Return the rows of a file that the jobs do not replace, by what identifies them."""
+def _kept(jobs: Sequence[Job], path: str | Path | None, columns: tuple[str, ...]) -> dict[Key, Row]:
+    """Return the rows of a file, if there is one, that the jobs do not replace, by what identifies them."""
+    if path is None or not Path(path).exists():
+        return {}
     identity, place = (*measuring.IDENTITY, *columns), (*measuring.PLACE, *columns)
     wanted, places = {job.key for job in jobs}, {measuring.key_of(job.facts, place) for job in jobs}
     rows: dict[Key, Row] = {}

@@ -168,7 +168,8 @@ class Job:
             if self.method.steps > 0:
                 camera.check(images.crop_to_multiple(hr[..., :: self.scale, :: self.scale], self.scale))
         except InputError as error:
-            raise InputError(f"{self.image} cannot be used: {error}") from None
+            said = str(error)
+            raise InputError(said if self.image in said else f"{self.image} cannot be used: {said}") from None
 
     @property
     def course(self) -> tuple:

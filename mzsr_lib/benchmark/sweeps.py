@@ -20,6 +20,8 @@ from mzsr_lib.runtime import Group
 def folders(names: Iterable[str], root: str | Path | None = None) -> dict[str, Path]:
     """Return the folders of data sets, or of one's own pictures, below `root` (default: `datasets.data_root`)."""
     root, found = Path(root or datasets.data_root()).expanduser(), {}
+    if not (names := list(names)):
+        raise InputError(f"No data set is named: give one or more of {', '.join(datasets.manifest())}, or folders.")
     for name in names:
         if not (known := name in datasets.manifest()) and not (root / name).exists():
             raise InputError(

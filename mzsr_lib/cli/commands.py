@@ -11,6 +11,7 @@ from tyro.conf import Positional
 
 from mzsr_lib import fields
 from mzsr_lib.cli.targets import MOST, MaxPixels, Overwrite, arg, writable
+from mzsr_lib.files import InputError
 from mzsr_lib.methods import catalogue
 
 if TYPE_CHECKING:
@@ -92,6 +93,8 @@ def degrade(
     from mzsr_lib.imaging import kernel_files, picture_files
     from mzsr_lib.imaging.degradation import from_setting, remarks
 
+    if hr.is_dir():
+        raise InputError(f"{hr} is a folder, and mzsr degrade takes one picture: name a file.")
     writable(str(lr), str(hr), overwrite)
     fields.require(noise, fields.GreyLevels, "noise")
     where = runtime.pick_device(device)
@@ -100,7 +103,8 @@ def degrade(
     picture, cut = picture_files.crop(picture_files.read(hr, max_pixels), scale)
     degradation.check(picture.image)
     picture_files.check_output(lr, picture)
-    for sentence in (*remarks(setting, degradation), *([cut] if cut else [])):
+    said = (*picture.notes, *picture_files.lost(lr, picture), *remarks(setting, degradation))
+    for sentence in (*said, *([cut] if cut else [])):
         note(sentence)
     _write(lr, picture_files.degrade(picture, degradation, seed))
 
@@ -177,7 +181,7 @@ def data_fetch(
 
 
 def weights_list() -> None:
-    """List the weights that come with the package, and what they say of themselves (held-out PSNR in dB).
+    """List the shipped weights, and what they say of themselves (held-out PSNR in dB; a likelihood of estimators).
 
     Example: mzsr weights list
     """

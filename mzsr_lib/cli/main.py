@@ -66,9 +66,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     argv
         The words after ``mzsr``, by default those of this process.
     """
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):  # a name that the terminal cannot show is no reason to fail
-            stream.reconfigure(errors="backslashreplace")
     words = list(sys.argv[1:] if argv is None else argv)
     return guarded(lambda: parse(words)())
 

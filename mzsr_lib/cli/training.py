@@ -105,9 +105,15 @@ def meta_train_presets() -> dict[str, Callable[..., None]]:
             device: Device = "auto",
             config: OmitArgPrefixes[MetaTrainConfig] = default,
         ) -> None:
-            start = None if init == "none" else init or f"pretrained-x{config.scales[0]}"
+            scale = config.scales[0]
+            start = None if init == "none" else init or weights.default("pretrained", scale)
             if start:
                 weights.locate(start)
+            elif init is None:
+                raise InputError(
+                    f"No weights of stage 1 are shipped for scale {scale}: give some of your own, --init FILE, or "
+                    "begin with random ones, --init none."
+                )
             _run(stages.meta_train, config, data, output, max_minutes, device, init=start, max_pixels=max_pixels)
 
         words = f"meta-train {name} --data .data/bsds500-train .data/bsds500-test --output training-runs/{name}"

@@ -1,5 +1,6 @@
 """The command ``mzsr upscale``: one picture, several, a folder or a pattern; nothing is lost on the way."""
 
+import contextlib
 import glob
 import json as json_text
 import os
@@ -109,7 +110,7 @@ Tile = Annotated[
     arg(
         metavar="PX",
         help="Side of the pieces in which a large picture is computed, px of the result: smaller ones need less "
-        "memory. By default 2048, and 512 for networks.",
+        "memory. By default 512 for networks, and 2048 for unfolded, photo and what is no network.",
     ),
 ]
 
@@ -298,8 +299,6 @@ class Run:
         for job in tqdm(jobs, "pictures", unit="picture", disable=shown):
             try:
                 self.report(job, self.one(job))
-            except BrokenPipeError:
-                raise
             except Exception as error:
                 from mzsr_lib.cli.main import explain
 
@@ -372,11 +371,12 @@ class Run:
             tqdm.write(printable(sentence), file=sys.stderr)
 
     def report(self, job: Job, facts: dict[str, Any]) -> None:
-        """Print the line of a picture."""
+        """Print the line of a picture; when nobody reads the lines any more, the pictures are still wanted."""
         stream = sys.stderr if job.target == STREAM else sys.stdout
-        if self.json:
-            tqdm.write(json_text.dumps({"input": job.source, "output": job.target} | facts), file=stream)
-        elif facts["status"] == "skipped":
-            self.note(f"{job.target} is there already: skipped (--overwrite makes it anew).")
-        elif not self.quiet:
-            tqdm.write(f"{printable(job.target)}: {facts['width']} x {facts['height']} px", file=stream)
+        with contextlib.suppress(BrokenPipeError):
+            if self.json:
+                tqdm.write(json_text.dumps({"input": job.source, "output": job.target} | facts), file=stream)
+            elif facts["status"] == "skipped":
+                self.note(f"{job.target} is there already: skipped (--overwrite makes it anew).")
+            elif not self.quiet:
+                tqdm.write(f"{printable(job.target)}: {facts['width']} x {facts['height']} px", file=stream)

@@ -214,9 +214,11 @@ def training_curve(log_path: str | Path) -> Drawing:
     tests = {"psnr_0": "0 updates", "psnr_1": "1 update", "psnr_10": "10 updates"}
     figure = sheet(760, 640)
     panels = figure.subplots(3, 1, sharex=True, height_ratios=(3, 3, 1.3))
-    _curves(panels[0], lines, losses if "support_loss" in lines[0] else {"loss": "loss"}, "L1 loss")
+    _curves(panels[0], lines, losses if "support_loss" in lines[0] else {"loss": "loss"}, "loss")
     meta = any("psnr_0" in line for line in lines)
-    _curves(panels[1], lines, tests if meta else {"score": "score"}, "held-out PSNR (dB)", marker="o")
+    of_pictures = meta or any(line.get("score", 0) > 10 for line in lines)  # that of the estimator is a likelihood
+    scored = "held-out PSNR (dB)" if of_pictures else "held-out score"
+    _curves(panels[1], lines, tests if meta else {"score": "score"}, scored, marker="o")
     _curves(panels[2], lines, {"rate": "rate"}, "learning rate")
     panels[2].set(xlabel="steps", xlim=(0, lines[-1]["step"]), ylim=(0, None))
     panels[2].ticklabel_format(axis="y", scilimits=(0, 0))

@@ -4,6 +4,7 @@ import contextlib
 import logging
 import os
 import re
+import threading
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -108,6 +109,8 @@ def decode(source: str | Path | BytesIO, max_pixels: int = MAX_PIXELS) -> Decode
     name = str(source) if isinstance(source, str | Path) else getattr(source, "name", "the standard input")
     if isinstance(source, str | Path):
         _check_file(source)
+    elif not source.getbuffer().nbytes:
+        raise InputError(f"Cannot read the picture from {name}: it is empty.")
     try:
         with _alone():
             return _decoded(source, name, max_pixels)
@@ -142,19 +145,23 @@ def _check_file(source: str | Path) -> None:
     raise InputError(f"Cannot read the picture {source}: {found}.")
 
 
+_ONE_AT_A_TIME = threading.RLock()  # what `_alone` changes belongs to the whole process
+
+
 @contextlib.contextmanager
 def _alone() -> Iterator[None]:
     """Keep what Pillow and its C libraries say from the screen; pixels are counted here, not by Pillow's own limit."""
-    limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
-    logger, silent = logging.getLogger("PIL"), logging.NullHandler()
-    logger.addHandler(silent)
-    try:
-        with warnings.catch_warnings(), _no_stderr():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logger.removeHandler(silent)
-        Image.MAX_IMAGE_PIXELS = limit
+    with _ONE_AT_A_TIME:
+        limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
+        logger, silent = logging.getLogger("PIL"), logging.NullHandler()
+        logger.addHandler(silent)
+        try:
+            with warnings.catch_warnings(), _no_stderr():
+                warnings.simplefilter("ignore")
+                yield
+        finally:
+            logger.removeHandler(silent)
+            Image.MAX_IMAGE_PIXELS = limit
 
 
 @contextlib.contextmanager
@@ -300,8 +307,12 @@ def _origin(picture: Image.Image) -> tuple[Origin, list[str]]:
 
 
 def _dpi(found: object) -> tuple[float, float] | None:
-    """Return dots per inch as two positive numbers, or None when they are something else."""
+    """Return dots per inch as two positive numbers, or None when they are something else.
+
+    Of a TIFF that says nothing Pillow says one dot per inch.
+    """
     if not isinstance(found, tuple) or len(found) != 2:
         return None
     across, down = map(float, found)
-    return (across, down) if 0 < across < float("inf") and 0 < down < float("inf") else None
+    told = 0 < across < float("inf") and 0 < down < float("inf") and (across, down) != (1, 1)
+    return (across, down) if told else None

@@ -74,6 +74,12 @@ class Degradation:
     def __post_init__(self):
         check_scale(self.scale, least=1)
         fields.check(self)
+        height, width = self.kernel.shape[-2:]
+        if height != width or width % 2 == 0:
+            raise InputError(
+                f"The kernel has {height} x {width} taps: it must be a square of odd size, as kernel_files.normalise "
+                "makes any."
+            )
         if not torch.is_tensor(self.noise) and not fields.fits(self.noise, fields.Share):
             raise InputError(
                 f"noise is {self.noise!r}: it must be a number from 0 to 1, or one for each picture. White is 1, and a "
@@ -168,7 +174,8 @@ class Degradation:
         size = self.kernel.shape[-1]
         if min(height, width) < size:
             raise InputError(
-                f"The picture, {width} x {height} px, is smaller than the {size} x {size} kernel: give a larger one."
+                f"The picture, {width} x {height} px{f' in multiples of {self.scale}' if self.scale > 1 else ''}, is "
+                f"smaller than the {size} x {size} kernel: give a larger picture."
             )
         if height % self.scale or width % self.scale:
             raise InputError(f"A picture of {width} x {height} px is no multiple of scale {self.scale}: crop it first.")
@@ -177,10 +184,10 @@ class Degradation:
         """Return a low-resolution picture, cropped to a multiple of the scale, with its LR-son.
 
         The son is the picture degraded once more by the same kernel; the pair (son, picture) is
-        what test-time learning learns from (paper, Algorithm 2).
+        what test-time learning learns from (paper, Algorithm 2). Noise is not added once more.
         """
         cropped = crop_to_multiple(lr, self.scale)
-        return cropped, self(cropped)
+        return cropped, replace(self, noise=0.0)(cropped)
 
 
 @runtime_checkable

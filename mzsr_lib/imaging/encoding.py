@@ -15,7 +15,7 @@ from mzsr_lib.imaging.decoding import Origin, to_srgb
 
 
 class Format(NamedTuple):
-    """A format: its name, whether it has transparency, pixels a side, 16 bits, a profile, and whether it may lose."""
+    """A format: its name, whether it has transparency, pixels a side, 16 bits, profile and EXIF, may lose anything."""
 
     name: str
     alpha: bool = True
@@ -40,6 +40,11 @@ FORMATS = {
 SUFFIXES = tuple(FORMATS)
 TRANSPARENT = tuple(suffix for suffix, each in FORMATS.items() if each.alpha)
 QUALITY = 95  # of JPEG
+
+
+def keeps_exif(form: Format, depth: int, plain: bool) -> bool:
+    """Say whether a format keeps EXIF; a TIFF of 16 bits does so with one channel alone (`plain`)."""
+    return form.profile and (form is not TIFF or depth == 8 or plain)
 
 
 def check_quality(path: Path, quality: int | None) -> None:

@@ -9,7 +9,7 @@ from mzsr_lib.shapes import Images, Luma, OtherPlanes, Planes
 # Grey levels. Rounding to 8 bits alone makes half of one; the calmest photograph of BSD100 and Set14 has 3.5, shrunk by
 # 2 after a blur of 6 px^2.
 FLAT = 1.0
-BEYOND = 0.5  # that values may leave [0, 1] by, as those of a cubic or with noise do
+BEYOND = 0.25  # that values may leave [0, 1] by, as those of a cubic or with noise do
 
 
 def from_array(values: np.ndarray) -> Images:
@@ -41,6 +41,7 @@ def from_tensor(values: torch.Tensor) -> Images:
         raise InputError(f"The tensor has the shape {tuple(values.shape)}: a picture is (1, 3, H, W), H and W not 0.")
     if not values.is_floating_point():
         raise InputError(f"The tensor holds {values.dtype}: give floating-point numbers in [0, 1].")
+    values = values.detach()
     if not values.isfinite().all():
         raise InputError("The picture has values that are not finite (NaN or infinite): replace them first.")
     low, high = (float(value) for value in values.aminmax())
@@ -51,7 +52,8 @@ def from_tensor(values: torch.Tensor) -> Images:
 
 def to_array(image: Images, like: np.ndarray) -> np.ndarray:
     """Return a picture (1, 3, H, W) as an array of the kind of another one: its number type, grey or colour."""
-    shown = to_bytes(image) if like.dtype == np.uint8 else image.clamp(0, 1)
+    planes = image if like.ndim == 3 else image.mean(dim=1, keepdim=True)
+    shown = to_bytes(planes) if like.dtype == np.uint8 else planes.clamp(0, 1)
     values = shown[0].permute(1, 2, 0).cpu().numpy().astype(like.dtype)
     return values if like.ndim == 3 else values[..., 0]
 

@@ -40,13 +40,15 @@ def ssim(image: Luma, reference: OtherLuma, data_range: float = 1.0) -> float:
     Raises
     ------
     InputError
-        If the shapes differ or a side is shorter than the window of 11 px.
+        If the shapes differ, there are several pictures, or a side is shorter than the window of 11 px.
     """
     from skimage.metrics import structural_similarity
 
     _check_same_shape(image, reference)
     if min(image.shape[-2:]) < 11:
         raise InputError(f"SSIM needs at least 11 x 11 px and got {image.shape[-1]} x {image.shape[-2]} px.")
+    if len(image) != 1:
+        raise InputError(f"SSIM is that of one picture, and {len(image)} were given: take them one by one.")
     a, b = (x[0, 0].detach().cpu().double().numpy() for x in (image, reference))
     arguments = {"gaussian_weights": True, "sigma": 1.5, "use_sample_covariance": False}
     found: Any = structural_similarity(a, b, data_range=data_range, **arguments)
@@ -58,7 +60,8 @@ def protocol_luma(image: Images, border: int) -> OtherLuma:
     y = luma(round_to_8_bits(image)).round()
     if min(y.shape[-2:]) <= 2 * border:
         raise InputError(f"A picture of {y.shape[-1]} x {y.shape[-2]} px has nothing inside a border of {border} px.")
-    return y[..., border:-border, border:-border]
+    inner = slice(border, -border or None)
+    return y[..., inner, inner]
 
 
 def protocol_psnr(sr: Images, hr: OtherImages, border: int) -> float:

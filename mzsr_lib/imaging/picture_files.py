@@ -201,6 +201,8 @@ def lost(path: str | Path, picture: Picture) -> Iterator[str]:
         yield f"{path} has 8 bits a channel, and the picture {picture.depth}: .png and .tif keep them."
     if picture.origin.profile and not form.profile:
         yield f"{path} holds no colour profile: the colours are converted to sRGB."
+    if picture.origin.exif and not encoding.keeps_exif(form, picture.depth, picture.grey and picture.alpha is None):
+        yield f"{path} holds no EXIF data here: they are left out."
 
 
 def paths_in(folder: str | Path) -> list[Path]:

@@ -10,7 +10,8 @@ from mzsr_lib.shapes import AnyPlanes, OtherPlanes, Planes
 
 # Pixels a side. A step on such a piece takes about 1 GB with the paper's network.
 SIZE = 512
-# The same for what keeps no feature maps, in px of the larger picture; a restoration of such a piece takes 0.5 GB.
+# The same for the closed form, and for what works on the low-resolution grid, in px of the larger picture; a
+# restoration of such a piece takes 0.5 GB.
 LARGE = 2048
 
 Watch = Callable[[list, str], Iterable]

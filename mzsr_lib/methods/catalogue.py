@@ -12,6 +12,7 @@ from mzsr_lib import fields
 from mzsr_lib.files import InputError, nearest
 
 INK = "#222222"
+PLAIN = "mzsr-plain"  # takes plain steps, whatever its weights learned
 MOST_UPDATES = 100_000  # above it a number is a slip, not a wish
 
 
@@ -106,7 +107,7 @@ def _entries() -> tuple[Entry, ...]:
         Entry("ikc", "IKC", "printed"),
         Entry("zssr", "ZSSR", "zero-shot", 3000, colour="#0b805d", marker="v"),
         Entry("mzsr multi-scale", "MZSR multi-scale", "printed"),
-        adapting("mzsr-plain", "MZSR, plain steps", colour="#1b94b9", marker="h"),
+        adapting(PLAIN, "MZSR, plain steps", colour="#1b94b9", marker="h"),
         adapting("mzsr", "MZSR", reported=True, colour="#2f61c9"),
         Entry("mzsr-plus", "MZSR-plus", "trained", 0, (0,), takes="restored", **aware, colour="#a52374", marker="P"),
         unfolded("unfolded", "Unfolded", **aware, colour="#e13c69", marker="p"),

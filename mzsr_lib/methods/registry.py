@@ -16,7 +16,7 @@ from mzsr_lib.imaging import images, resize, restoration
 from mzsr_lib.imaging.degradation import Degradation
 from mzsr_lib.imaging.images import check_scale
 from mzsr_lib.methods import catalogue, classical, self_ensemble, zero_shot
-from mzsr_lib.methods.catalogue import ENTRIES, METHODS, Choice, Entry, entry_of
+from mzsr_lib.methods.catalogue import ENTRIES, METHODS, PLAIN, Choice, Entry, entry_of
 from mzsr_lib.methods.zero_shot import ZeroShotConfig
 from mzsr_lib.models import weights
 from mzsr_lib.models.registry import CLASSES, PAPER, kind_of
@@ -162,6 +162,8 @@ def along(start: Params, updates: Iterator[Params], counts: Sequence[int]) -> It
 
 def _classical(choice: Choice, options: Options) -> Method:
     """Return a method of `classical`, which has its name."""
+    if options.scale == 1 and not entry_of(choice.method).needs_kernel:
+        raise NoWeights(_blur_alone(choice.method))
     return Method(choice.method, at_once(getattr(classical, choice.method)))
 
 
@@ -183,10 +185,11 @@ def _trained(choice: Choice, options: Options) -> Method:
     """Return a method that starts from weights, and adapts them when there are steps."""
     loaded = _load(entry_of(choice.method), options)
     network, start, upscaler = loaded.network, starting_point(loaded.network), loaded.upscaler
+    rule = None if choice.method == PLAIN else loaded.rule
 
     def updates(lr: Images, degradation: Degradation, steps: int) -> Iterator[Params]:
         # A generator: without updates there is nothing to learn from, no LR-son is made, no picture too small for one.
-        for params, _ in adapt(network, start, lr, degradation, steps, loaded.rule, upscaler):
+        for params, _ in adapt(network, start, lr, degradation, steps, rule, upscaler):
             yield params
 
     def picture(lr: Images, degradation: Degradation, params: Params) -> OtherImages:
@@ -238,17 +241,11 @@ def _load(entry: Entry, options: Options) -> weights.Weights:
     name, scale = entry.name, options.scale
     chosen = options.weights or weights.default(name, scale)
     if chosen is None:
-        free = [
-            entry.name for entry in ENTRIES.values() if entry.needs_kernel and entry.kind in ("classical", "zero-shot")
-        ]
         if scale == 1:
-            raise NoWeights(
-                f"{name} enlarges, and at scale 1 there is a blur alone to undo: take --method {' or '.join(free)}, "
-                "and tell the blur, such as --kernel 2.0,2.0,0."
-            )
+            raise NoWeights(_blur_alone(name))
         scales = [str(other) for other in (2, 3, 4) if weights.default(name, other)]
         there = f"only for {' and '.join(scales)}" if scales else "nor for another"
-        others = [other for other in METHODS if weights.default(other, scale)] + free
+        others = [other for other in METHODS if weights.default(other, scale)] + _untrained()
         raise NoWeights(
             f"No weights for {name} at scale {scale} are shipped ({there}): give a file as weights, or take another "
             f"method ({', '.join(others)})."
@@ -262,9 +259,22 @@ def _load(entry: Entry, options: Options) -> weights.Weights:
     kind = _kind(loaded)
     if kind != entry.takes:
         what = f"those of {kind}" if kind in CLASSES else f"trained for a {kind} input"
-        able = " or ".join(other.name for other in ENTRIES.values() if other.takes == kind)
+        fitting, own = catalogue.names(lambda other: other.takes == kind), loaded.provenance.get("method")
+        able = own if own in fitting else " or ".join(fitting)
         raise InputError(f"The weights '{loaded.name}' are {what}, not for {name}: take the method {able}.")
     return loaded
+
+
+def _untrained() -> list[str]:
+    """Return the methods that are told the kernel and need no weights."""
+    return catalogue.names(lambda entry: entry.needs_kernel and entry.kind in ("classical", "zero-shot"))
+
+
+def _blur_alone(name: str) -> str:
+    return (
+        f"{name} enlarges, and at scale 1 there is a blur alone to undo: take --method {' or '.join(_untrained())}, "
+        "and tell the blur, such as --kernel 2.0,2.0,0."
+    )
 
 
 def _kind(loaded: weights.Weights) -> str:
@@ -308,6 +318,7 @@ def build(method: str | Choice, options: Options | None = None) -> Method:
 def agreed(sr: OtherImages, lr: Images, degradation: Degradation, mu: float = AGREEMENT_MU) -> OtherImages:
     """Return the picture nearest to that of a method that agrees with the low-resolution one.
 
+    This is data consistency, or back-projection, in closed form.
     It tells the kernel to anybody: a network that was never told one gains by it too. Noise is part of what it agrees
     with: a blind network gains 1.8 dB by it without noise, 1.0 with a standard deviation of 0.004, and loses 1.3 with
     0.01 (held-out photographs, g2.0d and g1.3b).

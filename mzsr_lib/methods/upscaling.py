@@ -162,8 +162,9 @@ def chosen(method: str | None, kernel: GivenKernel, steps: int | None = None, ag
     InputError
         If there is none, or it must be told a kernel and there is no kernel.
     """
+    fields.require(method, str | None, "method")
     known = kernel is not None and not _is_estimate(kernel)
-    choice = catalogue.parse(method or (KNOWN if known else UNKNOWN), steps, agree)
+    choice = catalogue.parse((KNOWN if known else UNKNOWN) if method is None else method, steps, agree)
     entry = catalogue.entry_of(choice.method)
     if kernel is None and (entry.needs_kernel or choice.agree) and not entry.rough:
         raise InputError(
@@ -282,7 +283,8 @@ class Upscaling:
     def expected(self, given: Picture, degradation: Degradation) -> float:
         """Return about how many seconds a picture will take: a part of it is timed. Small work is not, and takes 0."""
         zero_shot, steps = self.method.name == "zssr", self.choice.steps
-        part = images.centre_crop(given.image, PART, self.options.scale).to(self.options.device)
+        side = max(PART, self.options.scale * degradation.kernel.shape[-1])  # an update needs the kernel's size
+        part = images.centre_crop(given.image, side, self.options.scale).to(self.options.device)
         few = min(steps, 20 if zero_shot else 1)
         # An update costs about three times what the network alone does, on a picture that is not enlarged.
         network = self.options.scale**2
@@ -314,8 +316,8 @@ class Upscaling:
             picture_files.check_size(given, degradation)
         except InputError as error:
             raise InputError(
-                f"{str(error).rstrip('.')}; {self.choice.method} learns from the picture made smaller once more: take "
-                "a method without updates, such as --method mzsr-plus."
+                f"{str(error).partition(':')[0]}, and {self.choice.method} learns from it made smaller once more: give "
+                "a larger picture, or take a method without updates, such as --method mzsr-plus."
             ) from None
 
     def _placed(self, picture: Picture, degradation: Degradation) -> Picture:
@@ -397,7 +399,7 @@ def _read(picture: str | Path | Picture | Images | np.ndarray, max_pixels: int) 
     if isinstance(picture, Picture):
         return picture
     raise InputError(
-        f"A picture is the name of a file, an array (H, W, 3), a tensor (1, 3, H, W) or a Picture, and this is a "
+        f"A picture is the name of a file, an array (H, W, 3), a tensor (1, 3, H, W) or a Picture, and this is of type "
         f"{type(picture).__name__}."
     )
 
@@ -411,10 +413,10 @@ def _setting(kernel: GivenKernel, convention: Convention) -> Setting:
         return kernel_files.parse(str(kernel), convention, (ESTIMATE,))
     if not isinstance(kernel, torch.Tensor | np.ndarray):
         raise InputError(
-            f"A kernel is text such as '2.0,2.0,0', the name of a file, an array or a tensor, and this is a "
+            "A kernel is text such as '2.0,2.0,0', the name of a file, an array or a tensor, and this is of type "
             f"{type(kernel).__name__}."
         )
-    values = kernel.detach().cpu().numpy() if isinstance(kernel, torch.Tensor) else kernel
+    values = kernel.detach().cpu().double().numpy() if isinstance(kernel, torch.Tensor) else kernel
     notes: list[str] = []
     given = kernel_files.turned(kernel_files.normalise(values, notes=notes), convention)
     return Setting("given", given, "direct", note=" ".join(notes))

@@ -7,6 +7,7 @@ the blur, a kernel of half-pixel taps, learned by its divergence from the true o
 what comes out is their mean, which is wider and does less harm than a wrong one.
 """
 
+import itertools
 import math
 from typing import NamedTuple
 
@@ -15,9 +16,9 @@ from torch import nn
 from torch.nn import functional as F
 
 from mzsr_lib.imaging.cameras import Taken, stretched
+from mzsr_lib.imaging.compression import BLOCK
 from mzsr_lib.imaging.images import is_flat, luma
 from mzsr_lib.imaging.kernels import of_symmetric
-from mzsr_lib.imaging.tiling import tiles
 from mzsr_lib.mzsr.networks import Network, Width, convolution, initialise
 from mzsr_lib.runtime import autocast
 from mzsr_lib.shapes import Covariances, Float, Images, Kernel, Tensor
@@ -143,13 +144,13 @@ def _blocks(plane: Tensor) -> Tensor:
     found = []
     for turned in (plane, plane.mT):
         steps = turned.diff(dim=-1).abs().mean(dim=(1, 2))
-        between = torch.arange(steps.shape[1], device=plane.device) % 8 == 7
+        between = torch.arange(steps.shape[1], device=plane.device) % BLOCK == BLOCK - 1
         found.append((steps[:, between].mean(dim=1) + 1e-2).log() - (steps[:, ~between].mean(dim=1) + 1e-2).log())
     return torch.stack(found, dim=1)
 
 
 def _echoes(plane: Tensor) -> Tensor:
-    """Return the correlation of each axis's slopes with themselves, over up to 8 px, as shares of their variance."""
+    """Return the autocorrelation of the slopes along each axis, over up to 8 px, as shares of their variance."""
     found = []
     for axis in (-1, -2):
         slopes = plane.diff(dim=axis).squeeze(1)
@@ -191,18 +192,23 @@ def estimation_loss(found: Found, taken: Taken, scale: int) -> Tensor:
     return ((wanted - values).abs() * (-spread).exp() + spread).mean() + divergence
 
 
+def _parts(length: int) -> list[slice]:
+    """Return parts of one length that cover a side of a picture but for up to 7 px: they begin with a JPEG's blocks."""
+    side, count = min(length, PIECE), -(-length // PIECE)
+    starts = [(length - side) * part // max(count - 1, 1) // BLOCK * BLOCK for part in range(count)]
+    return [slice(start, start + side) for start in starts]
+
+
 def look(network: Estimator, lr: Images) -> Finding:
     """Return what a picture (1, 3, h, w) seems to have gone through, from pieces weighed by how sure each is.
 
     The network never saw a picture without texture, and does not doubt what it says of one: of its blur nothing is
     known.
     """
-    height, width = lr.shape[-2:]
-    pieces = list(tiles(height, width, 0, PIECE))
-    whole = [piece for piece in pieces if all(part.stop - part.start == PIECE for part in piece.core)] or pieces
-    whole = whole[:: -(-len(whole) // MOST)]
+    pieces = list(itertools.product(*map(_parts, lr.shape[-2:])))
+    pieces = pieces[:: -(-len(pieces) // MOST)]
     with torch.no_grad():
-        found = torch.cat([network(piece.cut(lr)) for piece in whole])
+        found = torch.cat([network(lr[..., rows, columns]) for rows, columns in pieces])
     mean, spread, shape = found.double().split([4, 4, found.shape[1] - 8], dim=1)
     spread = spread.exp()
     weight = spread**-2 / (spread**-2).sum(dim=0)

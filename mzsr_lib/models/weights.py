@@ -99,7 +99,7 @@ def scales_of(provenance: Mapping) -> tuple[int, ...]:
 
 def default(method: str, scale: int) -> str | None:
     """Return the shipped weights of a method for a scale: those for it alone before ones for several."""
-    facts = {name: read_provenance(path) for name, path in shipped().items()}
+    facts = _shipped_facts(FOLDER)
     found = [name for name, known in facts.items() if known.get("method") == method and scale in scales_of(known)]
     return min(found, key=lambda name: len(scales_of(facts[name])), default=None)
 

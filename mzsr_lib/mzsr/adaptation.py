@@ -100,7 +100,7 @@ def loss_of(network: Network, params: Params, pair: Pair, border: int = 0) -> Te
 
 
 def _tiles(network: Network, height: int, width: int, size: int | None) -> Iterator[Tile]:
-    return tiles(height, width, network.reach, size or tiling.side(SIZE))
+    return tiles(height, width, network.reach, size or max(tiling.side(SIZE) // network.factor, 1))
 
 
 def _piece(tile: Tile, inputs: Images) -> OtherImages:
@@ -236,7 +236,8 @@ def super_resolve(
 ) -> OtherImages:
     """Return the network's picture (1, 3, scale * h, scale * w) after its last pass, finished and clipped to [0, 1].
 
-    It is computed in tiles of `size` px a side, by default 512. What is not finite becomes NaN.
+    It is computed in tiles of `size` px of the input a side, by default those that make 512. What is not finite
+    becomes NaN.
     """
     with torch.no_grad():
         if network.takes_kernel:

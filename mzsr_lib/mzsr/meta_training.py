@@ -142,11 +142,6 @@ def step_weights(
         0.03/n and the last takes what they leave. With n = 5, 0.006 and 0.976 from step 3,233 on.
     anneal_steps
         Outer updates in which the annealed weights would reach zero.
-
-    Raises
-    ------
-    InputError
-        If the kind is unknown.
     """
     share = 0.0 if kind == "last" else 1 / inner_steps
     if kind == "annealed":

@@ -67,8 +67,8 @@ class PretrainConfig(TrainConfig):
         for scale in self.scales:
             if self.patch % scale or self.patch < least:
                 raise InputError(
-                    f"Patches of {self.patch} px must be a positive multiple of scale {scale}, "
-                    "and no smaller than the kernels."
+                    f"patch is {self.patch}: it must be a positive multiple of scale {scale}"
+                    f"{'' if plain else f', and at least {least}, the size of the kernels'}."
                 )
 
     def degradations(self) -> tuple[DegradationPrior, ...]:

@@ -32,6 +32,7 @@ class State(TypedDict, total=False):
     seconds: Required[NotNegative]
     best: Required[float | Real]  # not finite before the first validation
     skipped: Required[Whole]
+    streaks: Tensor
     network: Required[Mapping[str, Tensor]]
     average: Required[Sequence[Tensor]]
     optimizer: Required[Mapping[str, Any]]
@@ -140,7 +141,7 @@ def weights_in(path: str | Path, settings: Mapping[str, Any], device: torch.devi
     device
         Where they are put.
     """
-    state = read(path, device)
+    state = read(path)
     values = dict(zip(state["network"], state["average"], strict=True))
     values = curvature.finished(values) if "log_rates" in values else values
     return weights.assembled(str(path), state.get("architecture", settings), values, {}, device)

@@ -211,7 +211,7 @@ class Loop:
         return 0 if self.group.any(late) else None
 
     def _update(self) -> None:
-        """Take one step of Adam; a gradient that is not finite leaves everything as it was."""
+        """Take one step of Adam; a gradient that is not finite leaves the weights as they were."""
         scalars = self.gradient(self.step)
         norm = torch.nn.utils.get_total_norm([p.grad for p in self.params if p.grad is not None])
         bad = (~norm.isfinite()).float()
@@ -309,6 +309,7 @@ class Loop:
             "seconds": self.seconds,
             "best": self.best,
             "skipped": int(self.streaks[0]),
+            "streaks": self.streaks[1:],
             "network": {name: p.detach() for name, p in self.named.items()},
             "average": self.average,
             "optimizer": {"state": self.optimizer.state_dict()["state"]},  # its settings are `config`'s
@@ -323,6 +324,7 @@ class Loop:
         checkpoints.check(self.checkpoint_path, state, self.named)
         self.step, self.seconds, self.best = state["step"], state["seconds"], state["best"]
         self.streaks[0], self.skipped, self.totals = state["skipped"], state["skipped"], state["totals"]
+        self.streaks[1:] = state.get("streaks", self.streaks[1:])  # earlier versions did not say
         for name, parameter in self.named.items():
             parameter.data.copy_(state["network"][name])
         self.average = list(state["average"])
@@ -336,6 +338,8 @@ class Loop:
 
     def _compare(self, state: checkpoints.State) -> None:
         """Raise `InputError` when a checkpoint is that of another run; note the settings that are new."""
+        if state["config"].keys() - {field.name for field in fields(self.config)}:
+            raise InputError(f"{self.folder} holds a run of another kind of training: give another folder.")
         default: dict[str, Any] = {field.name: field.default for field in fields(self.config)}
         known, own = default | state["config"], asdict(self.config)
         changed = {name: [known[name], value] for name, value in own.items() if known[name] != value}

@@ -89,7 +89,7 @@ def pretrain_plus() -> PretrainConfig:
     )
 
 
-def pretrain_several() -> PretrainConfig:
+def pretrain_plus_multi() -> PretrainConfig:
     """Return the settings of the last stage of the kernel-aware network for scales 2 to 4 on a CPU."""
     return replace(pretrain_plus(), scales=(2, 3, 4), kernel_size=21, steps=8000, learning_rate=4e-4)
 
@@ -179,7 +179,7 @@ def pretrain_fine() -> PretrainConfig:
     )
 
 
-def pretrain_fine_threefold() -> PretrainConfig:
+def pretrain_fine_x3() -> PretrainConfig:
     """Return the settings of the unfolded network for scale 3, from the weights for photographs at scales 3 and 4."""
     return replace(pretrain_fine(), scales=(3,), prior_high=7.5, batch=6, steps=6_000)
 
@@ -275,13 +275,13 @@ def meta_train_quick() -> MetaTrainConfig:
     )
 
 
-def meta_train_threefold() -> MetaTrainConfig:
+def meta_train_x3() -> MetaTrainConfig:
     """Return the settings of stage 2 for scale 3, from the weights for scale 2 and their learned step: half an hour."""
     changes = {"scales": (3,), "kernel_size": 21, "prior_high": 7.5, "patch": 288, "query_patch": 144}
     return replace(meta_train_cpu(), **changes, steps=1_500, learning_rate=3e-4)
 
 
-def meta_train_fourfold() -> MetaTrainConfig:
+def meta_train_x4() -> MetaTrainConfig:
     """Return the settings of stage 2 for scale 4 on a CPU: larger patches, so that a LR-son has some pixels."""
     changes = {"scales": (4,), "kernel_size": 21, "steps": 4000, "inner_steps": 5, "tasks": 2, "patch": 128}
     return replace(meta_train_first_order(), **changes, patches=2)

@@ -122,16 +122,16 @@ _RECIPES = {
         inputs.Restored(mu=5e-4, next_mu=1e-3, passes=2, final_mu=3e-3),
     ),
     ("mzsr-x3", "cpu"): Recipe(
-        (*_MZSR, Stage("meta-train-x3", presets.meta_train_threefold())),
+        (*_MZSR, Stage("meta-train-x3", presets.meta_train_x3())),
         "The last stage, from the shipped weights for scale 2, was measured: 49 minutes, half a core; held-out after "
         "0 / 1 / 10 updates 19.8 / 28.0 / 28.3 dB.",
     ),
     ("mzsr-x4", "cpu"): Recipe(
-        (_FIRST, Stage("meta-train-x4", presets.meta_train_fourfold())),
+        (_FIRST, Stage("meta-train-x4", presets.meta_train_x4())),
         "Measured on the CPU: 41 + 45 minutes, half a core; held-out after 0 / 1 / 10 updates 26.9 / 27.1 / 27.2 dB.",
     ),
     ("mzsr-plus-multi", "cpu"): Recipe(
-        (_FIRST, Stage("plus", presets.pretrain_plus()), Stage("several", presets.pretrain_several())),
+        (_FIRST, Stage("plus", presets.pretrain_plus()), Stage("several", presets.pretrain_plus_multi())),
         "Measured on the CPU: 41 + 96 + 76 minutes, the last on half a core; held-out, all three scales, 30.10 dB.",
         inputs.Restored(mu=5e-4, next_mu=1e-3, passes=2, final_mu=3e-3),
     ),
@@ -163,7 +163,7 @@ _RECIPES = {
         (
             _PHOTO,
             _PHOTO_SEVERAL,
-            Stage("fine", presets.pretrain_fine_threefold()),
+            Stage("fine", presets.pretrain_fine_x3()),
         ),
         "The shipped weights: those of photo-multi, then 129 minutes of one core in float32: see the model card.",
     ),
@@ -175,7 +175,7 @@ _RECIPES = {
         (
             _GPU_PHOTO,
             _GPU_PHOTO_SEVERAL,
-            Stage("fine", _gpu_pretrain(presets.pretrain_fine_threefold(), 32, 192)),
+            Stage("fine", _gpu_pretrain(presets.pretrain_fine_x3(), 32, 192)),
         ),
         _NOT_RUN,
     ),
@@ -200,7 +200,7 @@ _RECIPES = {
         (_GPU_FIRST, Stage("meta-train-x4", replace(_GPU_META, scales=(4,), kernel_size=21, patch=96))), _NOT_RUN
     ),
     ("mzsr-plus-multi", "gpu"): Recipe(
-        (_GPU_FIRST, _GPU_PLUS, Stage("several", _gpu_pretrain(presets.pretrain_several(), 16, 144))), _NOT_RUN
+        (_GPU_FIRST, _GPU_PLUS, Stage("several", _gpu_pretrain(presets.pretrain_plus_multi(), 16, 144))), _NOT_RUN
     ),
 }
 

@@ -202,6 +202,20 @@ def test_what_a_file_lacks_is_measured_and_what_it_has_stays(tmp_path, folder, s
     assert len(kept) == 4 and set(kept.loc[kept["method"] == "zssr", "seed"]) == {"1"}
 
 
+def test_rows_that_another_process_adds_meanwhile_stay(tmp_path, folder, monkeypatch):
+    def jobs(token):
+        return measuring.in_folder("mine", folder, [SETTING], built(token))
+
+    def beside(job):
+        if job.method.name == "bicubic" and len(seen) == 1:
+            evaluation.continued(jobs("nearest"), path)
+
+    path, seen = tmp_path / "rows.csv", []
+    spied(monkeypatch, seen, beside)
+    evaluation.continued(jobs("bicubic"), path)
+    assert set(measuring.read(path)["method"]) == {"bicubic", "nearest"}
+
+
 def test_rows_of_another_precision_are_not_taken_for_those_that_are_asked_for(tmp_path, folder, stored, monkeypatch):
     seen = spied(monkeypatch, [], lambda job: job.method.precision)
 

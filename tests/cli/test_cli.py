@@ -168,7 +168,7 @@ def test_mistyped_words_are_refused(run, line, part):
 # Each line must end with code 2 and one sentence that holds the text, and write nothing.
 WRONG = [
     ("degrade GIVEN/none.png new/lr.png --kernel g2.0d", "there is no such file"),
-    ("degrade GIVEN lr.png --kernel g2.0d", "a folder has that name"),
+    ("degrade GIVEN lr.png --kernel g2.0d", "is a folder, and mzsr degrade takes one picture: name a file"),
     ("degrade GIVEN/text.png lr.png --kernel g2.0d", "not a picture"),
     ("degrade GIVEN/lab.tif lr.png --kernel g2.0d", "LAB"),
     ("degrade GIVEN/tiny.png lr.png --kernel g2.0d", "smaller than the 21 x 21 kernel"),
@@ -181,7 +181,10 @@ WRONG = [
     ("degrade GIVEN/good.png lr.png --kernel g9.9d", "no kernel 'g9.9d'"),
     ("degrade GIVEN/good.png lr.png --kernel 1,2,3", "lambda1 >= lambda2 > 0"),
     ("degrade GIVEN/good.png lr.png --kernel g2.0d --noise -1", "noise is -1"),
-    ("meta-train quick --data GIVEN --output run --scales 4", "no weights 'pretrained-x4'"),
+    (
+        "meta-train quick --data GIVEN --output run --scales 4",
+        "No weights of stage 1 are shipped for scale 4: give some of your own, --init FILE",
+    ),
     ("degrade GIVEN/good.png lr.png --kernel g2.0d --device tpu", "device 'tpu'"),
     ("degrade GIVEN/good.png lr.txt --kernel g2.0d", "'.txt'"),
     ("degrade GIVEN/good.png GIVEN/text.png/lr.png --kernel g2.0d", "Cannot write"),

@@ -216,6 +216,7 @@ def test_what_a_file_loses_is_said(run):
     pages[0].save("pages.tif", save_all=True, append_images=pages[1:])
     assert "8 bits a channel, and the picture 16" in run(f"deep.png deep.jpg {PLAIN}")[2]
     assert "holds 3 pictures: the first is taken" in run(f"pages.tif page.tif {PLAIN}")[2]
+    assert "holds 3 pictures: the first is taken" in run("pages.tif lr.tif --kernel bicubic", "degrade")[2]
 
 
 @pytest.mark.parametrize("method", ["nearest", "bicubic", "aligned", "blind", "mzsr-plus", "tikhonov", "landweber"])
@@ -298,6 +299,21 @@ def test_a_picture_goes_through_a_pipe(tmp_path):
     assert done.returncode == 0 and done.stderr == b"-: 30 x 24 px\n"
     (tmp_path / "b.png").write_bytes(done.stdout)
     assert picture_files.load(tmp_path / "b.png").shape == (1, 3, 24, 30)
+
+
+def test_pictures_are_done_when_nobody_reads_the_lines(tmp_path):
+    for seed in range(4):
+        small(tmp_path / f"in/{seed}.png", seed)
+    command = f"{sys.executable} -m mzsr_lib.cli upscale in --output out --method bicubic | true"
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(command, shell=True, cwd=tmp_path, env=environment, capture_output=True, timeout=120)
+    assert done.stderr == b"" and len(list((tmp_path / "out").iterdir())) == 4
+
+
+def test_an_empty_input_is_called_empty(tmp_path):
+    done = process("-", "-", "--method", "bicubic", input=b"")
+    assert done.returncode == 2
+    assert done.stderr == b"mzsr: Cannot read the picture from the standard input: it is empty.\n"
 
 
 def test_a_name_with_any_character_prints_on_any_terminal(tmp_path):

@@ -119,10 +119,16 @@ def test_an_impossible_degradation_is_refused(changes, message):
         Degradation(torch.ones(1, 1), **changes)
 
 
+@pytest.mark.parametrize("size", [(4, 4), (2, 4, 4)])  # the type checker catches (3, 5)
+def test_a_kernel_without_a_centre_is_refused(size):
+    with pytest.raises(InputError, match="must be a square of odd size"):
+        Degradation(torch.ones(size) / 16)
+
+
 @pytest.mark.parametrize(
     ("height", "width", "message"),
     [
-        (20, 30, "30 x 20 px, is smaller than the 21 x 21 kernel"),
+        (20, 30, "30 x 20 px in multiples of 2, is smaller than the 21 x 21 kernel"),
         (37, 30, "30 x 37 px is no multiple of scale 2"),
     ],
 )
@@ -138,6 +144,8 @@ def test_the_son_is_the_cropped_picture_degraded(scale, mode):
     height, width = HEIGHT // scale * scale, WIDTH // scale * scale
     assert torch.equal(target, picture()[..., :height, :width])
     assert torch.equal(son, degrade(target))
+    noisy = Degradation(uneven().float(), scale, mode, noise=0.1)
+    assert torch.equal(noisy.with_son(picture())[1], son)  # the picture has its noise already
     assert son.shape[-2:] == (height // scale, width // scale)
 
 

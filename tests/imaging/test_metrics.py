@@ -107,6 +107,18 @@ def test_a_score_is_both_numbers():
     assert 0 < score.ssim < 1
 
 
+def test_without_a_border_the_whole_picture_counts():
+    hr, sr = picture(), picture(seed=1)
+    assert metrics.protocol_luma(hr, 0).shape[-2:] == hr.shape[-2:]
+    score = metrics.score(sr, hr, 0)
+    assert math.isfinite(score.psnr) and score.psnr == metrics.protocol_psnr(sr, hr, 0)
+
+
+def test_a_score_is_that_of_one_picture():
+    with pytest.raises(InputError, match="2 were given: take them one by one"):
+        metrics.score(picture(batch=2), picture(batch=2), 2)
+
+
 def test_nothing_is_left_inside_too_wide_a_border():
     with pytest.raises(InputError, match="nothing inside a border of 4 px"):
         metrics.protocol_psnr(picture(8, 31), picture(8, 31), 4)

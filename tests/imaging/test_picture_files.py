@@ -2,9 +2,11 @@
 
 import errno
 import io
+import os
 import random
 import struct
 import zlib
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -268,3 +270,29 @@ def test_a_folder_has_every_file_that_can_be_read_and_no_other(tmp_path):
     found = picture_files.paths_in(tmp_path)
     assert [path.name for path in found] == ["a.gif", "b.PNG", "c.jp2", "d.tga"]
     assert all(picture_files.load(path).shape == (1, 3, 7, 9) for path in found)
+
+
+def test_pictures_are_read_in_threads_and_the_process_stays_as_it_was(tmp_path):
+    picture_files.save(tmp_path / "a.png", picture(9, 8))
+    before = os.fstat(2), Image.MAX_IMAGE_PIXELS
+    with ThreadPoolExecutor(8) as threads:
+        found = list(threads.map(picture_files.load, [tmp_path / "a.png"] * 60))
+    assert all(torch.equal(one, found[0]) for one in found)
+    assert (os.fstat(2), Image.MAX_IMAGE_PIXELS) == before
+
+
+@pytest.mark.parametrize("suffix", [".png", ".tif", ".jpg", ".webp", ".bmp"])
+@pytest.mark.parametrize("depth", [8, 16])
+@pytest.mark.parametrize("grey", [False, True])
+def test_exif_is_kept_or_said_to_be_lost(tmp_path, suffix, depth, grey):
+    origin = decoding.Origin(exif=exif().tobytes())
+    given = picture_files.Picture(picture(9, 8), grey=grey, depth=depth, origin=origin)
+    path = tmp_path / f"a{suffix}"
+    picture_files.write(path, given)
+    said = [sentence for sentence in picture_files.lost(path, given) if "EXIF" in sentence]
+    assert bool(picture_files.read(path).origin.exif) != bool(said)
+
+
+def test_a_tiff_that_says_nothing_of_its_resolution_gets_none(tmp_path):
+    Image.fromarray(EIGHT[..., :3]).save(tmp_path / "a.tif")
+    assert picture_files.read(tmp_path / "a.tif").origin.dpi is None

@@ -16,6 +16,7 @@ from mzsr_lib.methods.catalogue import ENTRIES, METHODS, Choice
 from mzsr_lib.methods.registry import Options, build, build_all
 from mzsr_lib.models import weights
 from mzsr_lib.models.registry import build as build_network
+from mzsr_lib.mzsr import adaptation
 from mzsr_lib.runtime import generator_for
 
 BLUR = kernels.gaussian_kernel(torch.eye(2), 5)
@@ -262,3 +263,24 @@ def test_the_precision_is_the_one_asked_for_and_float32_where_there_is_no_networ
     object.__setattr__(wrong, "precision", "half")
     with pytest.raises(InputError, match="no precision 'half'"):
         wrong.__post_init__()
+
+
+def test_plain_steps_are_plain_whatever_the_weights_learned():
+    lr, camera = datasets.example("chelsea")[..., 60:106, 180:222], Degradation(BLUR)
+    plain, learned = (build(f"{name}:1", Options("mzsr-x2"))(lr, camera) for name in ("mzsr-plain", "mzsr"))
+    loaded = weights.load("mzsr-x2")
+    *_, (params, _) = adaptation.adapt(loaded.network, adaptation.starting_point(loaded.network), lr, camera, 1)
+    close(plain, adaptation.super_resolve(loaded.network, params, lr, camera), 0)
+    assert float((plain - learned).abs().max()) > 0.01
+
+
+def test_noise_that_is_known_does_not_stop_the_updates(stored):
+    lr = picture(21, 17)
+    noisy, clean = (build("mzsr:1", Options(stored))(lr, Degradation(BLUR, noise=noise)) for noise in (0.01, 0.0))
+    close(noisy, clean, 0)
+
+
+@pytest.mark.parametrize("name", ["bicubic", "nearest", "blind"])
+def test_at_scale_1_there_is_a_blur_alone_to_undo(name):
+    with pytest.raises(registry.NoWeights, match=f"{name} enlarges, and at scale 1 there is a blur alone"):
+        build(name, Options(scale=1))

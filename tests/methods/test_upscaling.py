@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from helpers import close, picture
+from PIL import Image
 
 import mzsr_lib
 from mzsr_lib.benchmark import datasets
@@ -231,7 +232,7 @@ for words in ({name: value} for name, value in wrong.items()):
         print(error)
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert re.findall("this is a ([a-zA-Z]+)", done.stdout) == ["list", "NoneType", "tuple"]
+    assert re.findall("this is of type ([a-zA-Z]+)", done.stdout) == ["list", "NoneType", "tuple"]
     found = re.findall("(?:no )?[a-z]+ (?:is )?'[a-z]+'", done.stdout)
     assert found == [
         "steps is 'ten'",
@@ -241,3 +242,36 @@ for words in ({name: value} for name, value in wrong.items()):
         "no convention 'ours'",
         "scale is 'two'",
     ]
+
+
+@pytest.mark.parametrize("width", [129, 133, 138])
+def test_a_picture_a_little_wider_than_a_piece_of_the_estimator_is_enlarged(width):
+    lr = datasets.example("chelsea")[..., 60:160, 100 : 100 + width]
+    said = []
+    found = mzsr_lib.upscale(lr, device="cpu", say=said.append)
+    assert found.shape[-2:] == (200, 2 * width)
+    assert "the picture seems blurred" in said[0].lower()
+
+
+def test_the_time_of_a_large_kernel_is_told(capsys):
+    lr = picture(264, 260)
+    found = mzsr_lib.upscale(lr, "250,250,0", method="mzsr:1", device="cpu", progress=True, say=lambda sentence: None)
+    assert found.shape[-2:] == (528, 520)
+
+
+def test_a_grey_array_becomes_what_a_grey_file_becomes(tmp_path):
+    values = np.random.default_rng(0).integers(0, 256, (24, 22)).astype(np.uint8)
+    Image.fromarray(values).save(tmp_path / "a.png")
+    found = mzsr_lib.upscale(values, "g2.0d", method="mzsr-plus", device="cpu")
+    of_file = mzsr_lib.upscale(tmp_path / "a.png", "g2.0d", method="mzsr-plus", device="cpu")
+    assert np.array_equal(found, picture_files.to_integers(of_file.image, None, grey=True))
+
+
+def test_a_tensor_that_wants_a_gradient_is_a_picture_like_another():
+    found = mzsr_lib.upscale(LR.clone().requires_grad_(), method="bicubic", device="cpu")
+    assert not found.requires_grad
+
+
+def test_numbers_around_zero_are_no_picture():
+    with pytest.raises(InputError, match=r"values from -0\.5 to 0\.4.*: they must lie in \[0, 1\]"):
+        mzsr_lib.upscale(torch.linspace(-0.5, 0.4, 3 * 24 * 22).view(1, 3, 24, 22), method="bicubic")

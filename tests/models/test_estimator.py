@@ -99,3 +99,19 @@ def test_a_picture_is_looked_at_in_pieces_weighed_by_certainty():
     # Two copies of a piece say no more than one.
     piece = picture(128, 128)
     close(look(network, torch.cat([piece, piece], dim=-1)).covariance, look(network, piece).covariance, 1e-4)
+
+
+@pytest.mark.parametrize("length", [24, 127, 128, 129, 137, 255, 256, 1000])
+def test_the_parts_of_a_side_are_of_one_length_and_leave_out_less_than_a_block(length):
+    parts = estimator._parts(length)
+    assert {part.stop - part.start for part in parts} == {min(length, estimator.PIECE)}
+    assert all(part.start % 8 == 0 for part in parts)
+    covered = set().union(*(range(part.start, part.stop) for part in parts))
+    assert covered >= set(range(length - 7)) and max(covered) < length
+
+
+def test_a_strip_beside_whole_pieces_is_not_believed():
+    """Slivers at the end of a picture were looked at alone: too small for the network, or outvoting the rest."""
+    network = Estimator(4, generator=generator_for(0)).eval()
+    piece = picture(100, 128)
+    close(look(network, torch.cat([piece, piece[..., :5]], dim=-1)).covariance, look(network, piece).covariance, 0.05)

@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -584,6 +585,26 @@ def test_log_lines_after_the_checkpoint_are_forgotten(tmp_path, tail):
         handle.write(tail)
     train(tmp_path)
     assert [line["step"] for line in log(tmp_path)] == [4, 8, 12, 16, 20]
+
+
+@pytest.mark.parametrize("stopped", [4, 5, 6])
+def test_a_row_that_a_stop_divides_counts(tmp_path, device, stopped):
+    settings = {"patience": 3, "log_every": 12}
+    Handmade(tmp_path, device, dict.fromkeys((3, 4, 5), math.nan), **settings).loop.run(max_steps=stopped)
+    with pytest.raises(TrainingFailed):
+        Handmade(tmp_path, device, dict.fromkeys((3, 4, 5), math.nan), **settings).loop.run()
+
+
+def test_a_run_of_another_kind_is_called_one(tmp_path):
+    train(tmp_path, max_steps=1)
+    with pytest.raises(InputError, match="holds a run of another kind of training: give another folder"):
+        Handmade(tmp_path, Group().device)
+
+
+def test_a_run_outside_the_main_thread_takes_no_signals(tmp_path, device):
+    with ThreadPoolExecutor(1) as thread:
+        thread.submit(Handmade(tmp_path, device).loop.run).result()
+    assert checkpoint(tmp_path)["step"] == 12
 
 
 def test_a_signal_is_noted_and_the_second_interrupts():
