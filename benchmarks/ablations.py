@@ -23,7 +23,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from mzsr_lib import files, runtime
 from mzsr_lib.benchmark import datasets
 from mzsr_lib.drawing import style
-from mzsr_lib.imaging import images, kernels, photographs, picture_files
+from mzsr_lib.imaging import images, kernels, picture_files, picture_sets
 from mzsr_lib.imaging.degradation import Degradation, from_setting
 from mzsr_lib.lessons import ablations
 from mzsr_lib.models import weights
@@ -100,7 +100,7 @@ def main() -> None:
     if not arguments.data:
         parser.error("to train, give --data; to see what is there, --table")
     torch.set_num_threads(1)
-    pictures = photographs.read_pictures(arguments.data)
+    pictures = picture_sets.read_pictures(arguments.data)
     sets = scored_sets(pictures, arguments.extra)
     sides = {"patch": arguments.patch, "query_patch": arguments.patch // 2}
     base = replace(BASE, precision=arguments.precision, **sides)

@@ -21,7 +21,7 @@ import torch
 from mzsr_lib import files
 from mzsr_lib.benchmark import datasets, sweeps
 from mzsr_lib.drawing import showcase
-from mzsr_lib.imaging import images, kernel_files, metrics, photographs, picture_files
+from mzsr_lib.imaging import images, kernel_files, metrics, picture_files, picture_sets
 from mzsr_lib.imaging.degradation import Degradation, from_setting
 from mzsr_lib.lessons import meta_run
 from mzsr_lib.models import weights
@@ -97,7 +97,7 @@ def main() -> None:
     torch.set_num_threads(arguments.threads)
     files.check_writable(arguments.output / meta_run.TABLE)
     config = replace(RUN, patch=arguments.patch, query_patch=arguments.patch // 2, validate_every=RUN.steps)
-    pictures = photographs.read_pictures([sweeps.folders([name])[name] for name in arguments.data])
+    pictures = picture_sets.read_pictures([sweeps.folders([name])[name] for name in arguments.data])
     camera, hr = from_setting(kernel_files.parse(arguments.kernel)), showcase.cut(datasets.example(PICTURE), WINDOW)
     picture_files.save(arguments.output / meta_run.TRUTH, showcase.cut(hr, PART))
     table, asked = arguments.output / meta_run.TABLE, {"picture": PICTURE, "kernel": arguments.kernel}

@@ -15,7 +15,7 @@ from pathlib import Path
 import torch
 
 from mzsr_lib import files
-from mzsr_lib.imaging import images, kernels, metrics, photographs
+from mzsr_lib.imaging import images, kernels, metrics, picture_sets
 from mzsr_lib.imaging.degradation import from_setting
 from mzsr_lib.models import weights
 from mzsr_lib.mzsr import adaptation
@@ -40,7 +40,7 @@ def main() -> None:
     parser.add_argument("--kernels", nargs="+", default=list(kernels.named()), help="that are scored")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
-    pictures = photographs.read_pictures(arguments.data)
+    pictures = picture_sets.read_pictures(arguments.data)
     rows = []
     for kind, config in KINDS.items():
         folder = arguments.runs / f"abl-{kind}"

@@ -17,7 +17,7 @@ import torch
 from tqdm import tqdm
 
 from mzsr_lib import files
-from mzsr_lib.imaging import images, kernels, metrics, photographs
+from mzsr_lib.imaging import images, kernels, metrics, picture_sets
 from mzsr_lib.imaging.degradation import Degradation, from_setting
 from mzsr_lib.methods import self_ensemble
 from mzsr_lib.models import weights
@@ -38,7 +38,7 @@ def main() -> None:
     parser.add_argument("--size", type=int, default=192, help="middle of each photograph, px")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
-    held_out = [images.centre_crop(p, arguments.size, 12) for p in photographs.read_pictures(arguments.data).held_out]
+    held_out = [images.centre_crop(p, arguments.size, 12) for p in picture_sets.read_pictures(arguments.data).held_out]
     loaded = weights.load(arguments.weights)
     facts = {"commit": loaded.provenance["commit"], "seed": loaded.provenance["seed"], "device": "cpu"}
     facts["date"] = datetime.date.today().isoformat()

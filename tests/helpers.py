@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from mzsr_lib.imaging.photographs import Pictures
+from mzsr_lib.imaging.picture_sets import Pictures
 from mzsr_lib.mzsr.pretraining import PretrainConfig
 from mzsr_lib.runtime import generator_for
 from mzsr_lib.training import checkpoints

@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 
 from mzsr_lib import files
-from mzsr_lib.imaging import images, photographs
+from mzsr_lib.imaging import images, picture_sets
 from mzsr_lib.methods import catalogue, registry
 from mzsr_lib.methods.registry import Method, Options
 from mzsr_lib.shapes import OtherImages
@@ -61,11 +61,11 @@ def held_out(folders: Sequence[str | Path], size: int = 192, count: int = 8) -> 
     Parameters
     ----------
     folders
-        See `photographs.read_pictures`, also for what is raised.
+        See `picture_sets.read_pictures`, also for what is raised.
     size
         At most so many px a side, a multiple of 12.
     count
         How many are held out.
     """
-    found = photographs.read_pictures(folders, count).held_out
+    found = picture_sets.read_pictures(folders, count).held_out
     return {f"held-out-{number}": images.centre_crop(picture, size, 12) for number, picture in enumerate(found)}

@@ -14,7 +14,7 @@ from mzsr_lib.imaging import metrics
 from mzsr_lib.imaging.decoding import MAX_PIXELS
 from mzsr_lib.imaging.degradation import Degradation, DegradationPrior
 from mzsr_lib.imaging.images import centre_crop
-from mzsr_lib.imaging.photographs import Pictures, read_pictures
+from mzsr_lib.imaging.picture_sets import Pictures, read_pictures
 from mzsr_lib.models import registry, weights
 from mzsr_lib.models.estimator import Estimator
 from mzsr_lib.mzsr import curvature, inputs

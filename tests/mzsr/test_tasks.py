@@ -10,7 +10,7 @@ from mzsr_lib.files import InputError
 from mzsr_lib.imaging import images, picture_files, resize
 from mzsr_lib.imaging.degradation import Degradation, DegradationPrior
 from mzsr_lib.imaging.kernels import KernelPrior
-from mzsr_lib.imaging.photographs import read_pictures
+from mzsr_lib.imaging.picture_sets import read_pictures
 from mzsr_lib.mzsr import tasks
 from mzsr_lib.mzsr.tasks import PatchSource, TaskDistribution, image_task, two_sets_task
 from mzsr_lib.runtime import generator_for

@@ -20,7 +20,7 @@ from mzsr_lib import files, runtime
 from mzsr_lib.files import InputError
 from mzsr_lib.imaging import images, kernels, metrics
 from mzsr_lib.imaging.degradation import from_setting
-from mzsr_lib.imaging.photographs import Pictures
+from mzsr_lib.imaging.picture_sets import Pictures
 from mzsr_lib.models import weights
 from mzsr_lib.mzsr import pretraining
 from mzsr_lib.mzsr.inputs import bicubic_input

@@ -9,7 +9,7 @@ from helpers import close, picture
 
 from mzsr_lib.files import InputError
 from mzsr_lib.imaging import degradation, kernels
-from mzsr_lib.imaging.photographs import Pictures
+from mzsr_lib.imaging.picture_sets import Pictures
 from mzsr_lib.methods import registry
 from mzsr_lib.models import weights
 from mzsr_lib.models.unfolded import Unfolded
