@@ -120,7 +120,7 @@ def show(rows: Sequence[Mapping], folder: Path | None) -> None:
         style.save(ablations.figure(rows), folder / f"ablations{suffix}")
 
 
-def scored_sets(pictures: photographs.Pictures, extra: Path | None) -> dict[str, Score]:
+def scored_sets(pictures: picture_sets.Pictures, extra: Path | None) -> dict[str, Score]:
     """Return the photographs to score, with their degradations: by default those that the training loop watches."""
     held_out = [images.centre_crop(picture, SIDE, 4) for picture in pictures.held_out]
     drawn = stages.validation_degradations(BASE.degradations(), len(held_out), torch.device("cpu"))
@@ -134,7 +134,7 @@ def scored_sets(pictures: photographs.Pictures, extra: Path | None) -> dict[str,
 def measure(
     name: str,
     base: MetaTrainConfig,
-    pictures: photographs.Pictures,
+    pictures: picture_sets.Pictures,
     sets: Mapping[str, Score],
     updates: int = UPDATES,
 ) -> list[dict]:

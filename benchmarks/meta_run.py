@@ -40,7 +40,7 @@ SIDE = 160  # px: the middle of each held-out photograph, as the training loop t
 
 
 def trained(
-    config: MetaTrainConfig, steps: Sequence[int], folder: Path, pictures: photographs.Pictures, init: str
+    config: MetaTrainConfig, steps: Sequence[int], folder: Path, pictures: picture_sets.Pictures, init: str
 ) -> Iterator[tuple[int, Path]]:
     """Train up to each step in turn, and yield it with a copy of the checkpoint there."""
     for step in steps:
@@ -53,7 +53,7 @@ def trained(
         yield step, path
 
 
-def held_out(config: MetaTrainConfig, loaded: weights.Weights, pictures: photographs.Pictures) -> dict[str, float]:
+def held_out(config: MetaTrainConfig, loaded: weights.Weights, pictures: picture_sets.Pictures) -> dict[str, float]:
     """Return the mean PSNR of the held-out photographs by updates, as the training loop scores it."""
     multiple = math.lcm(*config.scales) ** 2
     shown, cameras = stages.watched(pictures, config, SIDE, multiple, torch.device("cpu"))
