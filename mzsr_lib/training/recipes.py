@@ -157,7 +157,7 @@ _RECIPES = {
             _KNOWN,
             Stage("fine", presets.pretrain_fine()),
         ),
-        "The shipped weights: those for scale 2, then about 80 minutes of one core: see the model card.",
+        "The shipped weights: those for scale 2, then 66 and 106 minutes of one core, in parts: see the model card.",
     ),
     ("unfolded-x3", "cpu"): Recipe(
         (
