@@ -15,7 +15,7 @@ from mzsr_lib.imaging.decoding import Origin, to_srgb
 
 
 class Format(NamedTuple):
-    """A format: its name, whether it has transparency, pixels a side, 16 bits, profile and EXIF, may lose anything."""
+    """A format: its name, whether it has transparency, pixels a side, 16 bits, a profile and EXIF, and if it loses."""
 
     name: str
     alpha: bool = True

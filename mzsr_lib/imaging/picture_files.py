@@ -202,7 +202,7 @@ def lost(path: str | Path, picture: Picture) -> Iterator[str]:
     if picture.origin.profile and not form.profile:
         yield f"{path} holds no colour profile: the colours are converted to sRGB."
     if picture.origin.exif and not encoding.keeps_exif(form, picture.depth, picture.grey and picture.alpha is None):
-        yield f"{path} holds no EXIF data here: they are left out."
+        yield f"{path} cannot hold the EXIF data (camera, date, place), which are left out."
 
 
 def paths_in(folder: str | Path) -> list[Path]:
